@@ -1,0 +1,1 @@
+"""The tests of swarmsim; a folder here mirrors a package there."""
