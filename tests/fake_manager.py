@@ -265,9 +265,7 @@ class FakeManager:
                 self._serve(out)
             return
         cause = out.cause
-        self._perform(
-            out, effect, lambda value: self._soon(lambda: self._resume(out, handler, main, value, cause))
-        )
+        self._perform(out, effect, lambda value: self._soon(lambda: self._resume(out, handler, main, value, cause)))
 
     def _perform(self, out: FakeOutbox, effect: Any, resume: Callable[[Any], None]) -> None:
         if isinstance(effect, Sleep):
@@ -286,9 +284,7 @@ class FakeManager:
             assert self.on_execute is not None, f"nobody executes {effect.command!r}"
             resume(self.on_execute(effect))
 
-    def _propose(
-        self, changes: list[Callable[[Any], Any]], cause: int, done: Callable[[list[Any]], None]
-    ) -> None:
+    def _propose(self, changes: list[Callable[[Any], Any]], cause: int, done: Callable[[list[Any]], None]) -> None:
         """One transaction for each 200 changes; writers queue for the store's lock. `done` gets (error, result)s."""
         results: list[tuple[Exception | None, Any]] = []
 
@@ -322,7 +318,7 @@ class FakeManager:
             then()
         elif self.commit_latency == 0:
             self._apply(tx)
-            then()
+            self._soon(then)  # not at once: a long batch must not pile up calls
         else:
             self._locked = True
             self.at(self.now + self.commit_latency, lambda: self._unlock(tx, then))
