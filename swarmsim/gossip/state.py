@@ -1,0 +1,230 @@
+"""What one node's gossip holds: the member list, the queues, the probe, the tables. Rules are in the other files.
+
+memberlist.go `Memberlist`, networkdb.go `NetworkDB`. Timers' phases are fixed by the start instant of a daemon, which
+is random for real daemons; here they are drawn when the machine starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from random import Random
+from typing import Protocol
+
+from ..machine import Micros, Outbox
+from .broadcast import Queue
+from .config import GossipConfig
+from .messages import EndpointRecord, Incarnation, Packet, TableEvent
+from .suspicion import Suspicion
+
+
+class MemberState(Enum):
+    ALIVE = "alive"
+    SUSPECT = "suspect"
+    DEAD = "dead"
+    LEFT = "left"
+
+
+ALIVE, SUSPECT, DEAD, LEFT = MemberState
+
+
+class Member:
+    """What this node believes of another (memberlist state.go `nodeState`)."""
+
+    __slots__ = ("changed_at", "incarnation", "name", "reported", "state")
+
+    def __init__(self, name: str, incarnation: Incarnation, state: MemberState, now: Micros) -> None:
+        self.name = name
+        self.incarnation = incarnation
+        self.state = state
+        self.changed_at = now
+        self.reported = False  # a PeerSuspected or PeerDeclaredDead was emitted and no PeerRecovered since
+
+    @property
+    def live(self) -> bool:
+        return self.state is ALIVE or self.state is SUSPECT
+
+
+class Balancer(Protocol):
+    """What gossip asks of the node's load balancer; each call says whether traffic to the endpoint began or ended."""
+
+    def learn(self, endpoint: EndpointRecord) -> bool: ...
+    def disable(self, endpoint: EndpointRecord) -> bool: ...
+    def drop(self, endpoint: EndpointRecord) -> bool: ...
+    def clear(self) -> None: ...
+
+
+class NoBalancer:
+    """For a node whose traffic nobody looks at: all is news."""
+
+    def learn(self, endpoint: EndpointRecord) -> bool:
+        return True
+
+    def disable(self, endpoint: EndpointRecord) -> bool:
+        return True
+
+    def drop(self, endpoint: EndpointRecord) -> bool:
+        return not endpoint.disabled
+
+    def clear(self) -> None:
+        return None
+
+
+@dataclass(slots=True)
+class Probe:
+    """A probe under way (memberlist state.go `probeNode`)."""
+
+    seq: int
+    target: str
+    incarnation: Incarnation
+    deadline: Micros
+    indirect: bool = False
+    stream_answered: bool = False
+
+
+@dataclass(slots=True)
+class Helping:
+    """An indirect ping that this node serves for another."""
+
+    requester: str
+    seq: int
+    until: Micros
+
+
+@dataclass(slots=True)
+class Prober:
+    """The round-robin list and where it stands. `order` is empty while nothing need be probed."""
+
+    order: list[str] = field(default_factory=list)
+    index: int = 0
+    tick: int = 0  # the number of the tick at which `order[index]` has its turn
+    current: Probe | None = None
+    helping: dict[int, Helping] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class OwnNetwork:
+    """A network that this node is attached to (networkdb.go `thisNodeNetwork`)."""
+
+    ltime: int
+    in_sync: bool = False
+    own: Queue = field(default_factory=Queue)
+    relayed: Queue = field(default_factory=Queue)
+    agreed: tuple[str, int] | None = None  # the peer and the digest at the last comparison that found no difference
+
+
+@dataclass(slots=True)
+class Attachment:
+    """That a peer is on a network, or leaves it."""
+
+    ltime: int
+    leaving: bool
+
+
+@dataclass(slots=True)
+class Row:
+    """A row of a table; `until` says when a tombstone may be forgotten."""
+
+    event: TableEvent
+    until: Micros
+
+
+@dataclass(slots=True)
+class NetworkDB:
+    """networkdb.go `NetworkDB`: who is on which network, and each network's rows."""
+
+    network_clock: int = 0
+    table_clock: int = 0
+    own: dict[str, OwnNetwork] = field(default_factory=dict)
+    attachments: dict[str, dict[str, Attachment]] = field(default_factory=dict)  # node -> network -> it
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)  # network -> key -> row
+    digests: dict[str, int] = field(default_factory=dict)  # network -> of its visible rows
+    early: dict[str, list[TableEvent]] = field(default_factory=dict)  # node -> rows that came before its attachment
+
+
+@dataclass(slots=True)
+class State:
+    """All of it. `uncertain`: members towards whom the network or the host is not known to be in order."""
+
+    node: str
+    peers: tuple[str, ...]
+    config: GossipConfig
+    exact: bool
+    balancer: Balancer
+    me: Incarnation = field(default_factory=lambda: Incarnation(0, 1))
+    leaving: bool = False
+    members: dict[str, Member] = field(default_factory=dict)  # the others
+    uncertain: dict[str, None] = field(default_factory=dict)
+    suspicions: dict[str, Suspicion] = field(default_factory=dict)
+    queue: Queue = field(default_factory=Queue)  # memberlist's own
+    events: Queue = field(default_factory=Queue)  # the delegate's: network events
+    prober: Prober = field(default_factory=Prober)
+    db: NetworkDB = field(default_factory=NetworkDB)
+    planned: list[tuple[Micros, int, str, Packet]] = field(default_factory=list)  # a heap: at, order, peer, packet
+    next_order: int = 0
+    next_seq: int = 0
+    probe_phase: Micros = 0
+    gossip_phase: Micros = 0
+    sync_phase: Micros = 0
+    reconnect_phase: Micros = 0
+    touched: bool = False  # the member list changed in this stimulus: who is to be probed must be asked again
+    ticking: bool = False  # the gossip timer is set
+    unsettled: bool = False  # something changed that this node and its neighbour have not compared yet
+    syncing: bool = False  # the sync timer is set
+    joining: bool = False  # no peer has answered yet
+    join_started: Micros = 0
+    next_contact: int = 0
+    reconnecting: bool = False
+    alone_since: Micros | None = None
+    agreed: tuple[str, int] | None = None  # neighbour and digest at the last push/pull that found no difference
+
+    # -- the member list --
+    def known(self, name: str, now: Micros) -> Member | None:
+        """The record of `name`, unless it has been dead or gone so long that memberlist has reaped it."""
+        member = self.members.get(name)
+        return None if member is None or self.reaped(member, now) else member
+
+    def reaped(self, member: Member, now: Micros) -> bool:
+        return not member.live and now - member.changed_at > self.config.gossip_to_the_dead_time
+
+    def count(self, now: Micros) -> int:
+        """memberlist's n: all records that are not reaped, and itself."""
+        return 1 + sum(not self.reaped(member, now) for member in self.members.values())
+
+    def live(self, name: str) -> bool:
+        if name == self.node:
+            return True
+        member = self.members.get(name)
+        return member is not None and member.live
+
+    def calm(self) -> bool:
+        """Nothing is wrong that could change whom a message reaches: all are alive and in order, or dead and off."""
+        for member in self.members.values():
+            state = member.state
+            if state is SUSPECT:
+                return False
+            if state is not LEFT and (state is ALIVE) == (member.name in self.uncertain):
+                return False
+        return True
+
+    def seq(self) -> int:
+        self.next_seq += 1
+        return self.next_seq
+
+
+def sample(rng: Random, names: list[str], k: int) -> list[str]:
+    """Up to k distinct names (memberlist util.go `kRandomNodes`, as sampling without replacement)."""
+    return rng.sample(names, k) if len(names) > k else rng.sample(names, len(names))
+
+
+def until_tick(now: Micros, phase: Micros, interval: Micros) -> Micros:
+    """How long until the next tick of a grid, strictly after now."""
+    return interval - (now - phase) % interval
+
+
+def watch(state: State, name: str, out: Outbox) -> None:
+    """Ask again whether all is in order towards `name`."""
+    if out.quiet(name):
+        state.uncertain.pop(name, None)
+    else:
+        state.uncertain[name] = None
