@@ -22,9 +22,12 @@ def request(state: State, peer: str, networks: list[str], out: Outbox) -> None:
 def request_missing(state: State, out: Outbox) -> None:
     """For each network whose rows this node has not got yet, ask a few of its peers (networkdb.go `JoinNetwork`)."""
     for network, own in state.db.own.items():
-        if not own.in_sync:
-            for peer in sample(out.rng, network_db.peers(state, network), state.config.join_contacts):
-                request(state, peer, [network], out)
+        if own.in_sync or state.joining:
+            continue
+        peers = network_db.peers(state, network)
+        own.in_sync = not peers
+        for peer in sample(out.rng, peers, state.config.join_contacts):
+            request(state, peer, [network], out)
 
 
 def on_request(state: State, src: Address, message: BulkSyncRequest, out: Outbox) -> None:

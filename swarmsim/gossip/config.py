@@ -30,4 +30,4 @@ class GossipConfig:
     join_contacts: int = 3  # ours: bootstrap peers contacted at a time
     entry_reap_interval: Micros = 1800 * SECOND
     relay_cap: int = 500  # bulk-synced events beyond this many are not relayed
-    rumour_bucket: Micros = 10 * MILLISECOND  # ours: planned deliveries are rounded up to this grid
+    rumour_bucket: Micros = 10 * MILLISECOND  # ours: planned deliveries are rounded to this grid

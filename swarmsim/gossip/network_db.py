@@ -43,7 +43,6 @@ def join_network(state: State, network: str, formed: bool) -> None:
         for name in state.members:
             db.attachments.setdefault(name, {})[network] = Attachment(0, False)
         return
-    own.in_sync = not peers(state, network)
     _tell(state, network, own.ltime, leaving=False)
 
 

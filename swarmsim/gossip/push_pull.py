@@ -61,12 +61,12 @@ def on_push_pull(state: State, src: Address, message: PushPull, out: Outbox) -> 
     same = message.digest == digest(state)
     if not message.reply:
         out.send(src, everything(state, out, reply=True, join=message.join), STREAM)
-    if same:
+    if same and message.reply:
         state.agreed = (src.node, message.digest)
-    else:
+    if not same:
         was_live = state.live(src.node)
         _merge(state, message, out)
-        if state.live(src.node) and not was_live:
+        if state.live(src.node) and not was_live and not state.joining:
             bulk_sync.request(state, src.node, list(state.db.own), out)
     if message.reply and state.joining:
         state.joining = False

@@ -116,6 +116,7 @@ def _plan(
 ) -> None:
     """Draw when each peer first hears of what is queued; the k-th packetful sets out at the k-th tick."""
     config, offset = state.config, 0
+    bucket = config.rumour_bucket
     while any(queue for queue, _ in queues):
         parts: list[Statement] = []
         left = room
@@ -128,7 +129,7 @@ def _plan(
             state.unsettled = True
         for peer, after in zip(peers, heard, strict=True):
             if after is not None:
-                at = out.now + offset - (-after // config.rumour_bucket) * config.rumour_bucket
+                at = out.now + offset + (after + bucket // 2) // bucket * bucket
                 heappush(state.planned, (at, state.next_order, peer, packet))
                 state.next_order += 1
         offset += config.gossip_interval
