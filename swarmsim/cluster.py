@@ -1,0 +1,228 @@
+"""A cluster: hosts with their nodes, one network, one trace. Who leads now, what really runs.
+
+`Cluster(description, seed)` is handed over formed, at 0 s: all managers are members, the first leads, every node is READY with
+its agent connected. (`tests/cluster` compares it with one that joined node by node.) For notebooks it also
+speaks in docker's words: `create`, `crash`, `run_until`, `nodes()`, `tasks()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import simpy
+
+from .api.ids import new_id
+from .api.objects import (
+    Certificate,
+    Network,
+    NetworkAttachment,
+    Node,
+    NodeDescription,
+    NodeStatus,
+)
+from .api.specs import ClusterSpec, NetworkSpec, NodeSpec, Resources
+from .api.states import Availability, NodeRole, NodeState
+from .errors import ApiError
+from .machine import Address, Machine, Micros, RecordingOutbox, Request
+from .manager.manager import new_cluster, predefined_spec
+from .manager.raft_node import form
+from .node import Formed, SwarmNode
+from .sim import rng
+from .sim.engine import Container, Engine
+from .sim.host import Driver, Failure, Host
+from .sim.network import Network as Wires
+from .store import MemoryStore
+from .store.actions import CREATE, Action
+from .store.chronicle import Chronicle
+from .trace.events import SwarmReady
+from .trace.recorder import Trace
+
+#: An fsync on the disks of the recorded cluster: fitted to its proposals, which take 5 to 7 ms.
+FSYNC: tuple[Micros, Micros] = (1_000, 3_000)
+CLIENT_TIMEOUT: Micros = 20_000_000  # daemon/cluster `swarmRequestTimeout`
+
+WORKER_REFUSAL = (
+    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
+    "Please run this command on a manager node or promote the current node to a manager."
+)
+NOBODY = "Cannot connect to the Docker daemon. Is the docker daemon running?"
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """One computer of the cluster. `cpus` in cores, `memory` in bytes."""
+
+    name: str
+    role: str  # manager or worker
+    cpus: float = 4.0
+    memory: int = 8 << 30
+    labels: Mapping[str, str] = field(default_factory=dict)
+    availability: Availability = Availability.ACTIVE
+
+
+@dataclass(frozen=True)
+class ClusterDescription:
+    """What a scenario's `cluster:` says. `latency` of one packet one way, `fsync` of one sync, in microseconds."""
+
+    hosts: tuple[HostSpec, ...]
+    latency: tuple[Micros, Micros] = (200, 1_000)
+    loss: float = 0.0
+    swarm: ClusterSpec = ClusterSpec()
+    fsync: tuple[Micros, Micros] = FSYNC
+    probes: str = "lazy"
+
+
+def describe(managers: int = 3, workers: int = 3, **settings: Any) -> ClusterDescription:
+    """`m1..mN` and `w1..wN`, all alike."""
+    hosts = [HostSpec(f"m{i + 1}", "manager") for i in range(managers)]
+    hosts += [HostSpec(f"w{i + 1}", "worker") for i in range(workers)]
+    return ClusterDescription(tuple(hosts), **settings)
+
+
+class Cluster:
+    """Everything that is simulated. `env.now` is in whole microseconds since the swarm was ready."""
+
+    def __init__(self, spec: ClusterDescription, seed: int = 1, trace: Trace | None = None) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.env = simpy.Environment(0)
+        self.trace = trace if trace is not None else Trace()
+        self.network = Wires(self.env, self.trace, seed, spec.latency, spec.loss)
+        self.network.exact = spec.probes == "exact"
+        self.names = [h.name for h in spec.hosts]
+        self.managers = [h.name for h in spec.hosts if h.role == "manager"]
+        self.workers = [h.name for h in spec.hosts if h.role == "worker"]
+        self.hosts: dict[str, Host] = {
+            name: Host(self.env, self.trace, self.network, name, seed, spec.fsync) for name in self.names
+        }
+        self.chronicle = Chronicle()
+        self.nodes = self._make_nodes()
+        self.engines: dict[str, Engine] = {name: node.engine for name, node in self.nodes.items()}
+        self._hand_over()
+
+    def _make_nodes(self) -> dict[str, SwarmNode]:
+        raft_ids = {name: i + 1 for i, name in enumerate(self.managers)}
+        peers = tuple(self.names)
+        return {
+            h.name: SwarmNode(
+                self.hosts[h.name],
+                h.name,
+                _description(h),
+                self.spec.swarm,
+                raft_ids if h.role == "manager" else {},
+                peers,
+                self.chronicle,
+                self.spec.probes == "exact",
+                tuple(self.managers),
+            )
+            for h in self.spec.hosts
+        }
+
+    def _hand_over(self) -> None:
+        """Form the cluster outside of time: its store, its Raft group, its sessions."""
+        stream = rng.stream(self.seed, "form")
+        out = RecordingOutbox(Address("", "form"))
+        out.rng = stream
+        store = MemoryStore()
+        actions = [Action(CREATE, obj, 0) for obj in self._objects(out)]
+        group = form({name: self.hosts[name] for name in self.managers}, store, actions, self.spec.swarm)
+        leader = self.managers[0]
+        recorder = RecordingOutbox(Address("", "form"))
+        recorder.emit = lambda event: self.trace.record(event, 0, recorder.cause)  # type: ignore[method-assign]
+        recorder.emit(SwarmReady(leader, tuple(self.managers), tuple(self.workers)))
+        self.chronicle.hand_over(recorder, store)
+        sessions = {name: new_id(stream) for name in self.names}
+        for name, node in self.nodes.items():
+            manager = name if name in self.managers else stream.choice(self.managers)
+            formed = Formed(sessions[name], manager, store.nodes[name], sessions, name == leader, group.get(name))
+            node.boot_formed(formed)
+
+    def _objects(self, out: RecordingOutbox) -> list[Any]:
+        """What `swarm init` and the joins have left in the store."""
+        ingress = Network(
+            new_id(out.rng), NetworkSpec("ingress", ingress=True), "10.0.0.0/24", "10.0.0.1", vni=4096
+        )
+        objects: list[Any] = [new_cluster(self.spec.swarm, out), ingress]
+        objects += [Network(new_id(out.rng), predefined_spec(n), predefined=True) for n in ("bridge", "host")]
+        for i, h in enumerate(self.spec.hosts):
+            objects.append(_node(h, i, ingress.id))
+        return objects
+
+    # -- the world's truth --
+    def leader(self) -> str | None:
+        """The manager that is up and leads in the highest term; None while there is none."""
+        best: tuple[int, str] | None = None
+        for name in self.managers:
+            raft = self.nodes[name].raft
+            if self.hosts[name].up and raft is not None and raft.is_raft_leader and (not best or raft.term > best[0]):
+                best = (raft.term, name)
+        return best[1] if best else None
+
+    def containers(self, service: str | None = None) -> list[Container]:
+        """All containers that really run (of a service), oldest first."""
+        found = [c for e in self.engines.values() for c in e.running() if service in (None, c.service)]
+        return sorted(found, key=lambda c: (c.started_at or 0, c.task))
+
+    def store(self, manager: str | None = None) -> MemoryStore:
+        """The store of `manager`; by default the leader's, else that of the manager that is furthest."""
+        name = manager or self.leader()
+        if name is not None:
+            store = self.nodes[name].store
+            assert store is not None, f"{name} is no manager"
+            return store
+        stores = [s for n in self.managers if (s := self.nodes[n].store) is not None]
+        return max(stores, key=lambda s: s.index)
+
+    # -- operators --
+    def ask(
+        self, via: str | None, request: Any, timeout: Micros = CLIENT_TIMEOUT, cause: int = 0
+    ) -> Generator[simpy.Event, Any, Any]:
+        """Send a request to the control API of manager `via` (default: the first that is up) and wait.
+
+        A SimPy generator: `answer = yield from cluster.ask("m2", CreateService(spec))`. Raises `ApiError`.
+        """
+        if via is None:
+            via = next((name for name in self.managers if self.hosts[name].up), None)
+        if via is None or not self.hosts[via].up:
+            raise ApiError("Unavailable", NOBODY)
+        if via not in self.managers:
+            raise ApiError("Unavailable", WORKER_REFUSAL)
+        host = self.hosts[via]
+        client = host.drivers.get("client") or host.spawn("client", Machine(), {}, cause)
+        client.out.cause = cause
+        client.out.now = self.env.now
+        event = client.request(Request(Address(via, "control"), request, timeout))
+        gone = simpy.Timeout(self.env, timeout + 1)
+        yield event | gone
+        if not event.triggered:
+            raise ApiError("Unavailable", "error during connect: the engine went away")
+        if type(event.value) is Failure:
+            raise event.value.error
+        return event.value
+
+    def run(self, until: Micros) -> None:
+        """Simulate up to that moment."""
+        self.env.run(until=until)
+
+
+def _description(h: HostSpec) -> NodeDescription:
+    return NodeDescription(h.name, resources=Resources(round(h.cpus * 1e9), h.memory))
+
+
+def _node(h: HostSpec, index: int, ingress: str) -> Node:
+    role = NodeRole.MANAGER if h.role == "manager" else NodeRole.WORKER
+    address = f"10.0.{(index + 2) // 256}.{(index + 2) % 256}/24"
+    return Node(
+        h.name,
+        NodeSpec(dict(h.labels), role, availability=h.availability),
+        role,
+        NodeStatus(NodeState.READY, "", f"192.168.{index // 250}.{index % 250 + 1}"),
+        _description(h),
+        Certificate(role=role),
+        (NetworkAttachment(ingress, (address,)),),
+    )
+
+
+__all__ = ["Cluster", "ClusterDescription", "Driver", "HostSpec", "describe"]

@@ -1,0 +1,516 @@
+"""A manager's Raft member: turns one Ready after another into persist, send, apply, advance.
+
+SwarmKit manager/state/raft/raft.go `Run`; reference/cluster.md 2.1. The core (`raft`) decides; this file makes it durable, sends
+what it says, applies what is committed to the store, and tells the manager when leadership is gained (the whole log
+is applied) and lost (before anything else is applied). What arrives during a persist is stepped at once and joins
+the next Ready; of the ticks that fall into it one is kept.
+
+Leaves out: encryption of the write-ahead log, chunked snapshots, automatic address changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Protocol
+
+from ..api.messages import (
+    Committed,
+    Forwarded,
+    JoinRequest,
+    JoinResponse,
+    KeepAlive,
+    LeadershipChanged,
+    MembersChanged,
+    RaftEnvelope,
+)
+from ..api.specs import ClusterSpec
+from ..errors import ApiError, LeadershipLost
+from ..machine import SECOND, Address, Call, Disturbed, Handler, Machine, Micros, Outbox
+from ..raft.config import swarmkit
+from ..raft.messages import (
+    ConfState,
+    Entry,
+    EntryType,
+    HardState,
+    Propose,
+    RaftError,
+    RequestVote,
+    Snapshot,
+)
+from ..raft.raft import RawNode
+from ..store.actions import Action, Change, Proposal
+from ..store.chronicle import Chronicle
+from ..store.memory_store import MemoryStore
+from ..trace.events import (
+    BecameCandidate,
+    BecameFollower,
+    BecameLeader,
+    EntriesAppended,
+    EntriesApplied,
+    MembershipChanged,
+    RaftRestarted,
+    SnapshotInstalled,
+    SteppedDown,
+    VoteGranted,
+)
+from .component import WATCHES
+from .proposer import Proposer
+
+TICK: Micros = SECOND
+HEALTH_CHECK: Micros = 2 * SECOND
+#: A peer that has not been heard for this long counts as inactive in the transport (a send times out after 2 s).
+INACTIVE_AFTER: Micros = 3 * SECOND
+
+
+class Disk(Protocol):
+    def preload(self, machine: str, content: Mapping[Any, Any]) -> None: ...
+
+
+class Host(Protocol):
+    """What `form` needs of a host: its disk, and the random stream of its Raft member."""
+
+    @property
+    def disk(self) -> Disk: ...
+
+    def stream(self, machine: str) -> Any: ...
+
+
+class RaftNode(Machine):
+    """`raft_ids` are the members known at boot: host -> Raft id."""
+
+    def __init__(
+        self,
+        node: str,
+        raft_ids: Mapping[str, int],
+        store: MemoryStore,
+        chronicle: Chronicle,
+        spec: ClusterSpec,
+        formed: RawNode | None = None,
+    ) -> None:
+        self.node = node
+        self.id = raft_ids[node]
+        self.store = store
+        self.chronicle = chronicle
+        self.spec = spec
+        self.proposer = Proposer(store, self._propose, lambda: self.now)
+        self.hosts: dict[int, str] = {id: host for host, id in raft_ids.items()}
+        self.addresses: dict[int, Address] = {id: Address(host, "raft") for id, host in self.hosts.items()}
+        self.now: Micros = 0
+        self.ticks_without_leader = 0
+        self.signalled = False  # leadership gained and told
+        self.formed = formed
+        self.raw: RawNode = None  # type: ignore[assignment]  # made by on_start, from the disk
+        self._out: Outbox = None  # type: ignore[assignment]
+        self._pumping = False
+        self._owed_tick = False
+        self._dozing_since: Micros | None = None  # the last tick that took place
+        self._waiting: dict[int, tuple[Proposal, Callable[[int], None]]] = {}
+        self._heard: dict[int, Micros] = {}
+        self._lost: dict[int, None] = {}
+        self._seen: tuple[Any, int, int] = (None, 0, 0)
+        self._snapshot_index = 0
+
+    # -- start --
+    def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
+        self._out = out
+        self.now = out.now
+        self.raw = self.formed or recover(saved, self.id, out.rng, self.spec)
+        snapshot: Snapshot | None = saved.get("snapshot")
+        if snapshot is not None:
+            self.store.restore(snapshot.data)
+            self._snapshot_index = snapshot.index
+        self._seen = self._situation()
+        hard: HardState = saved.get("hard_state", HardState())
+        voted = self.hosts.get(hard.voted_for, "")
+        out.emit(RaftRestarted(self.node, hard.current_term, voted, hard.commit_index, self.raw.last_index))
+        out.set_timer("tick", 1 + int(out.rng.random() * TICK))
+        if self.formed is not None:
+            self.store.index = self.raw.commit_index
+            if self.raw.is_leader:
+                self.signalled = True
+                self.proposer.gained()
+        self._pump(out)
+        return None
+
+    # -- what others ask --
+    @property
+    def term(self) -> int:
+        return self.raw.term
+
+    @property
+    def is_raft_leader(self) -> bool:
+        return self.raw.is_leader
+
+    @property
+    def is_leader(self) -> bool:
+        return self.signalled
+
+    def leader_host(self) -> str:
+        """The leader as this member knows it; "" when it knows none or its transport to it is inactive."""
+        leader = self.raw.leader_id
+        if leader == self.id:
+            return self.node if self.signalled else ""
+        if not leader or not self._active(leader):
+            return ""
+        return self.hosts.get(leader, "")
+
+    def members(self) -> tuple[str, ...]:
+        return tuple(self.hosts[id] for id in self.raw.member_ids if id in self.hosts)
+
+    def can_remove(self, host: str) -> bool:
+        """membership/cluster.go `CanRemoveMember`: enough reachable members remain for a quorum."""
+        ids = self.raw.member_ids
+        reachable = sum(1 for id in ids if self.hosts[id] != host and (id == self.id or self._active(id)))
+        return reachable >= (len(ids) - 1) // 2 + 1
+
+    def _active(self, id: int) -> bool:
+        return id not in self._lost and self.now - self._heard.get(id, self.now) <= INACTIVE_AFTER
+
+    # -- stimuli --
+    def on_timer(self, name: Any, out: Outbox) -> Handler:
+        if self._pumping:
+            self._owed_tick = True
+        else:
+            self._tick(out)
+            self._pump(out)
+        if self._settled(out):
+            self._dozing_since = out.now
+        else:
+            out.set_timer("tick", TICK)
+        return None
+
+    # -- healthy heartbeats are skipped: while no fault can touch them their outcome is certain --
+    def _settled(self, out: Outbox) -> bool:
+        leader = self.raw.leader_id
+        if self._pumping or not leader or (leader != self.id and leader not in self._heard):
+            return False
+        return (leader != self.id or self.signalled) and out.quiet(*self.members())
+
+    def _wake(self, out: Outbox) -> None:
+        """Ticks matter again: put the core where it would be had every tick and heartbeat taken place."""
+        assert self._dozing_since is not None, "awake already"
+        since, self._dozing_since = self._dozing_since, None
+        missed = (out.now - since) // TICK
+        leader = self.raw.leader_id
+        if leader == self.id:
+            self.raw.skip_healthy_ticks(missed)
+        elif leader:
+            beat = TICK * self.spec.heartbeat_tick
+            heard = self._heard[leader]
+            heard += (out.now - heard) // beat * beat
+            self._heard[leader] = heard
+            self.raw.skip_healthy_ticks(missed, missed - max(heard - since, 0) // TICK)
+        out.set_timer("tick", since + (missed + 1) * TICK - out.now)
+
+    def _tick(self, out: Outbox) -> None:
+        self.now = out.now
+        leader = self.raw.leader_id
+        self.ticks_without_leader = 0 if leader else self.ticks_without_leader + 1
+        self.raw.tick()
+        if leader and leader != self.id and self.raw.leader_id != leader:
+            # The election timeout ran out: what silenced the leader is the cause of all that follows.
+            out.blame(self.hosts[leader], self._heard.get(leader, 0))
+
+    def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
+        if type(message) is Disturbed:
+            if self._dozing_since is not None and not out.quiet(*self.members()):
+                self._wake(out)
+            return None
+        rpc = message.message
+        self.now = out.now
+        self._heard[rpc.src] = out.now
+        if self._lost:
+            self._lost.pop(rpc.src, None)
+        kind = type(rpc)
+        if kind is RequestVote:
+            if rpc.src in self.hosts:
+                out.start(self._check_candidate(src, rpc, out))
+            return None
+        if kind is not Propose:  # SwarmKit drops proposals that a follower forwards
+            self._step(rpc, out)
+        return None
+
+    def _step(self, rpc: Any, out: Outbox) -> None:
+        try:
+            self.raw.step(rpc)
+        except RaftError:
+            out.count("raft message refused")
+        if not self._pumping:
+            self._pump(out)
+
+    def _check_candidate(self, src: Address, rpc: Any, out: Outbox) -> Generator[Any, Any, None]:
+        """A vote request counts only if its sender answers a health check within 2 s (raft.go `ProcessRaftMessage`)."""
+        cause = out.cause
+        try:
+            yield out.call(src, KeepAlive(), HEALTH_CHECK)
+        except ApiError:
+            return
+        self.now = out.now
+        out.cause = max(cause, out.cause)
+        self._step(rpc, out)
+
+    def on_lost(self, node: str, out: Outbox) -> Handler:
+        """The transport to a peer broke; the core hears that it is unreachable (transport/peer.go)."""
+        for id, host in self.hosts.items():
+            if host == node and id != self.id:
+                self._lost[id] = None
+                self.raw.report_unreachable(id)
+        if not self._pumping:
+            self._pump(out)
+        return None
+
+    def on_call(self, call: Call, out: Outbox) -> Handler:
+        request = call.request.request if type(call.request) is Forwarded else call.request
+        if type(request) is KeepAlive:
+            out.reply(call, True)
+        elif type(request) is JoinRequest:
+            self._join(call, request, out)
+        else:
+            out.fail(call, ApiError("Unimplemented", f"unknown method {type(request).__name__}"))
+        return None
+
+    # -- proposals --
+    def _propose(self, proposal: Proposal, cause: int, on_commit: Callable[[int], None]) -> None:
+        """Called by the proposer, from whichever machine holds the store's lock."""
+        out = self._out
+        self.now = out.now = max(self.now, proposal.actions[0].new.updated_at)
+        self._waiting[id(proposal)] = (proposal, on_commit)
+        before, out.cause = out.cause, cause
+        try:
+            self.raw.propose(proposal, size=64 * len(proposal.actions))
+        except RaftError:
+            del self._waiting[id(proposal)]
+            raise LeadershipLost from None
+        if not self._pumping:
+            self._pump(out)
+        out.cause = before
+
+    # -- Ready --
+    def _pump(self, out: Outbox) -> None:
+        """Work off what the core has ready; a flush is waited for beside, so that messages go on being stepped."""
+        self._observe(out)
+        raw = self.raw
+        while raw.has_ready():
+            ready = raw.ready()
+            writes = self._writes(ready)
+            if writes:
+                self._pumping = True
+                out.start(self._flush(ready, writes, out))
+                return
+            self._after_persist(ready, out)
+
+    def _flush(self, ready: Any, writes: dict[Any, Any], out: Outbox) -> Generator[Any, Any, None]:
+        yield out.persist(writes)
+        self.now = out.now
+        self._persisted(ready, out)
+        self._after_persist(ready, out)
+        self._pumping = False
+        if self._owed_tick:
+            self._owed_tick = False
+            self._tick(out)
+        self._pump(out)
+
+    def _writes(self, ready: Any) -> dict[Any, Any]:
+        """The write-ahead log as keys: whatever an entry overwrites, its followers in the log are void."""
+        writes: dict[Any, Any] = {}
+        if ready.snapshot is not None:
+            writes["snapshot"] = ready.snapshot
+            writes["last"] = ready.snapshot.index
+        for entry in ready.entries:
+            writes[entry.index] = entry
+        if ready.entries:
+            writes["last"] = ready.entries[-1].index
+        # A new commit index alone needs no flush (etcd `MustSync`): it goes along with the next one.
+        if ready.hard_state is not None and (writes or ready.must_sync):
+            writes["hard_state"] = ready.hard_state
+        return writes
+
+    def _persisted(self, ready: Any, out: Outbox) -> None:
+        """Facts that hold now that they are durable."""
+        if ready.entries:
+            terms = tuple(entry.term for entry in ready.entries)
+            out.emit(EntriesAppended(self.node, self.raw.term, ready.entries[0].index, terms))
+        hard = ready.hard_state
+        if hard is not None and hard.voted_for and (hard.current_term, hard.voted_for) != self._voted:
+            self._voted = (hard.current_term, hard.voted_for)
+            out.emit(VoteGranted(self.node, hard.current_term, self.hosts.get(hard.voted_for, "")))
+
+    _voted: tuple[int, int] = (0, 0)
+
+    def _after_persist(self, ready: Any, out: Outbox) -> None:
+        for rpc in ready.messages:
+            address = self.addresses.get(rpc.dst)
+            if address is not None:
+                out.send(address, RaftEnvelope(rpc))
+        if ready.snapshot is not None:
+            self._install(ready.snapshot, out)
+        if self.signalled and not self.raw.is_leader:
+            self._lose_leadership(out)
+        if ready.committed_entries:
+            self._apply(ready.committed_entries, out)
+            self._compact(out)
+        self.raw.advance()
+        self._observe(out)
+        if self.raw.is_leader and not self.signalled and self.store.index >= self.raw.last_index:
+            self.signalled = True
+            self.proposer.gained()
+            out.send(Address(self.node, "manager"), LeadershipChanged(True, self.raw.term))
+
+    def _lose_leadership(self, out: Outbox) -> None:
+        """Every waiting proposal is cancelled, before committed entries are applied; it may commit all the same."""
+        self.signalled = False
+        self._waiting.clear()
+        self.proposer.lost()
+        out.send(Address(self.node, "manager"), LeadershipChanged(False, self.raw.term))
+
+    # -- applying --
+    def _install(self, snapshot: Snapshot, out: Outbox) -> None:
+        changes = self.store.restore(snapshot.data)
+        self._snapshot_index = snapshot.index
+        out.emit(SnapshotInstalled(self.node, snapshot.index, snapshot.term))
+        self._publish(snapshot.index, changes, out)
+
+    def _apply(self, entries: Any, out: Outbox) -> None:
+        terms = tuple(entry.term for entry in entries)
+        cause = out.cause
+        out.emit(EntriesApplied(self.node, self.raw.term, entries[0].index, terms))
+        for entry in entries:
+            out.cause = cause
+            if entry.type is not EntryType.NORMAL:
+                self._apply_membership(entry, out)
+            elif type(entry.data) is Proposal:
+                self._apply_proposal(entry, out)
+            self.store.index = entry.index
+        out.cause = cause
+
+    def _apply_proposal(self, entry: Entry, out: Outbox) -> None:
+        proposal: Proposal = entry.data
+        changes = self.store.apply(proposal.actions, entry.index)
+        changes = self.chronicle.tell(out, entry.index, changes, proposal.component)
+        waiting = self._waiting.pop(id(proposal), None)
+        if waiting is not None:
+            waiting[1](out.cause)
+        if self.signalled:
+            self._publish(entry.index, changes, out)
+
+    def _publish(self, index: int, changes: list[Change], out: Outbox) -> None:
+        """One message for each component that watches a kind that changed."""
+        kinds = {type(change.new) for change in changes}
+        message = Committed(index, tuple(changes))
+        for name, watched in WATCHES.items():
+            if not kinds.isdisjoint(watched):
+                out.tell(name, message)
+
+    def _compact(self, out: Outbox) -> None:
+        """A snapshot every `snapshot_interval` entries, keeping some for slow followers (raft.go `doSnapshot`)."""
+        applied = self.store.index
+        if applied - self._snapshot_index < self.spec.snapshot_interval:
+            return
+        self._snapshot_index = applied
+        snapshot = self.raw.create_snapshot(applied, self.store.save())
+        keep_from = applied - self.spec.log_entries_for_slow_followers
+        first = self.raw.first_index
+        if keep_from >= first:
+            self.raw.compact(keep_from)
+        writes: dict[Any, Any] = {i: None for i in range(first, max(keep_from, first - 1) + 1)}
+        writes["snapshot"] = snapshot
+        out.save(writes)
+
+    # -- membership --
+    def _join(self, call: Call, request: JoinRequest, out: Outbox) -> None:
+        raise ApiError("Unimplemented", "joining is not built yet")
+
+    def _apply_membership(self, entry: Entry, out: Outbox) -> None:
+        self.raw.apply_conf_change(entry.data)
+        hosts = self.members()
+        out.emit(MembershipChanged(self.node, entry.index, tuple(sorted(hosts))))
+        if self.signalled:
+            out.tell("dispatcher", MembersChanged(hosts))
+
+    # -- facts about roles --
+    def _situation(self) -> tuple[Any, int, int]:
+        raw = self.raw
+        return (raw.role, raw.term, raw.leader_id)
+
+    def _observe(self, out: Outbox) -> None:
+        """Record a change of role, term or leader, once it has happened."""
+        raw = self.raw
+        role, term, leader = self._seen
+        if raw.role is role and raw.term == term and raw.leader_id == leader:
+            return
+        self._seen = self._situation()
+        if self._dozing_since is not None:
+            self._wake(out)
+        was_leader = role is not None and role.name == "LEADER"
+        if was_leader and not raw.is_leader:
+            why = "higher term" if raw.term > term else "no quorum heard in an election timeout"
+            out.emit(SteppedDown(self.node, term, why))
+        name = raw.role.name
+        if name == "LEADER":
+            out.emit(BecameLeader(self.node, raw.term))
+        elif name == "CANDIDATE":
+            out.emit(BecameCandidate(self.node, raw.term))
+        elif name == "FOLLOWER":
+            out.emit(BecameFollower(self.node, raw.term, self.hosts.get(raw.leader_id, "")))
+
+
+def recover(saved: Mapping[Any, Any], id: int, stream: Any, spec: ClusterSpec) -> RawNode:
+    """A member from what its disk holds: snapshot, entries up to `last`, hard state."""
+    snapshot: Snapshot | None = saved.get("snapshot")
+    first = snapshot.index + 1 if snapshot else 1
+    entries = [saved[i] for i in range(first, saved.get("last", 0) + 1)]
+    config = swarmkit(id, stream, election_tick=spec.election_tick, heartbeat_tick=spec.heartbeat_tick)
+    return RawNode(config, hard_state=saved.get("hard_state", HardState()), snapshot=snapshot, entries=entries)
+
+
+#: The Raft term of the first leader of a cluster that is handed over formed.
+FIRST_TERM = 1
+
+
+def form(
+    hosts: Mapping[str, Host], store: MemoryStore, actions: list[Action], spec: ClusterSpec
+) -> dict[str, RawNode]:
+    """Make the Raft group of a formed cluster, the first host leading, by Raft itself but outside of simulated time.
+
+    The store's content is the snapshot that all members begin with. Fills `store` and the hosts' disks.
+    """
+    ids = {name: i + 1 for i, name in enumerate(hosts)}
+    store.apply(actions, 1)
+    snapshot = Snapshot(1, FIRST_TERM, ConfState(tuple(ids.values())), store.save())
+    disks: dict[str, dict[Any, Any]] = {
+        name: {"snapshot": snapshot, "last": 1, "hard_state": HardState(FIRST_TERM, 0, 1)} for name in hosts
+    }
+    group = {name: recover(disks[name], ids[name], hosts[name].stream("raft"), spec) for name in hosts}
+    leader = group[next(iter(hosts))]
+    leader.campaign()
+    _settle(group, disks)
+    for _ in range(spec.heartbeat_tick):
+        leader.tick()
+    _settle(group, disks)
+    for name, host in hosts.items():
+        host.disk.preload("raft", disks[name])
+    store.index = leader.commit_index
+    return group
+
+
+def _settle(group: Mapping[str, RawNode], disks: Mapping[str, dict[Any, Any]]) -> None:
+    """Exchange messages until nobody has anything to say."""
+    by_id = {i + 1: name for i, name in enumerate(group)}
+    messages: list[Any] = []
+    while True:
+        for name, raw in group.items():
+            while raw.has_ready():
+                ready = raw.ready()
+                disk = disks[name]
+                for entry in ready.entries:
+                    disk[entry.index] = entry
+                    disk["last"] = entry.index
+                if ready.hard_state is not None:
+                    disk["hard_state"] = ready.hard_state
+                messages += ready.messages
+                raw.advance()
+        if not messages:
+            return
+        waiting, messages = messages, []
+        for rpc in waiting:
+            group[by_id[rpc.dst]].step(rpc)
