@@ -1,8 +1,9 @@
 """A node's load balancer: where traffic to a virtual IP or a published port goes (IPVS and the routing mesh).
 
-libnetwork service_linux.go `addServiceBinding`, `rmServiceBinding`. Round robin among destinations of weight 1; a
-disabled one stays with weight 0, so that its connections may end. Only this node's knowledge counts: a destination that has
-died is still picked until gossip says so. Gossip fills it in; requests of the workload ask it.
+libnetwork service_linux.go `addServiceBinding`, `rmServiceBinding`. Round robin among destinations of weight
+1; a disabled one stays with weight 0, so that its connections may end. Only this node's knowledge counts: a
+destination that has died is still picked until gossip says so. Gossip fills it in; requests of the workload
+ask it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Destinations:
         return ready[self.cursor - 1]
 
 
-#: (network, virtual IP), or the service's name where it has none (dnsrr); (protocol, published port) for ingress.
+#: (network, virtual IP), or the service's name where it has none (dnsrr); for ingress (protocol, port).
 Key = tuple[str, str] | tuple[str, int]
 
 

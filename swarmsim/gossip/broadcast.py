@@ -1,7 +1,7 @@
 """The broadcast queue: who is told how often (memberlist queue.go, `TransmitLimitedQueue`).
 
-A statement is sent `retransmit_mult * ceil(log10(n + 1))` times and then forgotten; a newer statement with the same
-key replaces an older one, whatever its type. `spread` decides who is told and when.
+A statement is sent `retransmit_mult * ceil(log10(n + 1))` times and then forgotten; a newer statement with
+the same key replaces an older one, whatever its type. `spread` decides who is told and when.
 """
 
 from __future__ import annotations
@@ -55,7 +55,13 @@ class Queue:
         """In the order of sending."""
         return [item.statement for item in self._items]
 
-    def insert(self, key: Hashable, statement: Statement, transmits: int = 0, length: int | None = None) -> None:
+    def insert(
+        self,
+        key: Hashable,
+        statement: Statement,
+        transmits: int = 0,
+        length: int | None = None,
+    ) -> None:
         """Queue a statement; what was queued under the same key is forgotten."""
         old = self._by_key.get(key)
         if old is not None:
@@ -67,7 +73,9 @@ class Queue:
         insort(self._items, item)
 
     def fetch(self, overhead: int, room: int, limit: int) -> tuple[list[Statement], int]:
-        """Take what fits into `room` bytes, each with `overhead`; gives the statements and the room that is left."""
+        """Take what fits into `room` bytes, each with `overhead`; gives the statements and the room that is
+        left.
+        """
         taken: list[Item] = []
         kept: list[Item] = []
         for position, item in enumerate(self._items):

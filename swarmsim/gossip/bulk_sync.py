@@ -1,7 +1,8 @@
-"""Bulk sync: two nodes compare their tables and send each other the rows of those that differ (networkdb cluster.go
-`bulkSyncNode`; delegate.go `handleBulkSync`).
+"""Bulk sync: two nodes compare their tables and send each other the rows of those that differ (networkdb
+cluster.go `bulkSyncNode`; delegate.go `handleBulkSync`).
 
-On joining a network, on reconnecting with a peer, and every 30 s while something may be missing (`push_pull.sync`).
+On joining a network, on reconnecting with a peer, and every 30 s while something may be missing
+(`push_pull.sync`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ def request(state: State, peer: str, networks: list[str], out: Outbox) -> None:
 
 
 def request_missing(state: State, out: Outbox) -> None:
-    """For each network whose rows this node has not got yet, ask a few of its peers (networkdb.go `JoinNetwork`)."""
+    """For each network whose rows this node has not got yet, ask a few of its peers (networkdb.go
+    `JoinNetwork`).
+    """
     for network, own in state.db.own.items():
         if own.in_sync or state.joining:
             continue

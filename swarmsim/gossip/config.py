@@ -1,6 +1,8 @@
-"""Gossip's constants: memberlist's LAN profile and NetworkDB's own (memberlist config.go, networkdb/networkdb.go).
+"""Gossip's constants: memberlist's LAN profile and NetworkDB's own (memberlist config.go,
+networkdb/networkdb.go).
 
-Docker starts from `DefaultLANConfig` and overrides names, addresses and keys only: every timing here is LAN's.
+Docker starts from `DefaultLANConfig` and overrides names, addresses and keys only: every timing here is
+LAN's.
 """
 
 from __future__ import annotations

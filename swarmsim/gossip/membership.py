@@ -1,7 +1,8 @@
 """Merge rules: what a statement about a member does to what this node believes (memberlist state.go).
 
-`alive_node`, `suspect_node`, `dead_node` and `refute` are `aliveNode`, `suspectNode`, `deadNode` and `refute`. They
-apply alike to gossip and to push/pull. `relay` is False for what a planned rumour brings to everybody by itself.
+`alive_node`, `suspect_node`, `dead_node` and `refute` are `aliveNode`, `suspectNode`, `deadNode` and
+`refute`. They apply alike to gossip and to push/pull. `relay` is False for what a planned rumour brings to
+everybody by itself.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def _end_suspicion(state: State, name: str, out: Outbox) -> None:
 
 
 def _insert_into_order(state: State, name: str, out: Outbox) -> None:
-    """A new member's first probe comes after a uniform delay (state.go `aliveNode`: append, swap with any)."""
+    """A new member's first probe comes after a uniform delay (`aliveNode`: append, swap with any)."""
     order = state.prober.order
     if order:
         order.append(name)

@@ -1,4 +1,5 @@
-"""What gossip says: between nodes (memberlist net.go, networkdb.proto), and what the agent of a host tells its own gossip.
+"""What gossip says: between nodes (memberlist net.go, networkdb.proto), and what the agent of a host tells
+its own gossip.
 
 Sizes are estimates of the encoded bytes; they matter only when a packet overflows 1400 bytes.
 """
@@ -15,9 +16,9 @@ from ..machine import Micros
 class Incarnation(NamedTuple):
     """How new a statement about a member is. `born` tells one run of the daemon from the next.
 
-    Docker draws a fresh random NodeID whenever the agent starts, so a restarted daemon is a new member at the old
-    address, and the old one has left (networkdb `purgeReincarnation`). Here the node keeps its name, and the time of
-    its start stands for the new id: whatever is said of an earlier run loses against it.
+    Docker draws a fresh random NodeID whenever the agent starts, so a restarted daemon is a new member at
+    the old address, and the old one has left (networkdb `purgeReincarnation`). Here the node keeps its name,
+    and the time of its start stands for the new id: whatever is said of an earlier run loses against it.
     """
 
     born: Micros
@@ -41,9 +42,11 @@ class EndpointRecord(NamedTuple):
     disabled: bool = False
 
 
-# ---- from the agent of the same host ------------------------------------------------------------------------
+# ---- from the agent of the same host -------------------------------------------------------------------
 class JoinNetwork(NamedTuple):
-    """This node now has `network_id`. `formed`: every member known is on it and knows it (a cluster handed over)."""
+    """This node now has `network_id`. `formed`: every member known is on it and knows it (a cluster handed
+    over).
+    """
 
     network_id: str
     formed: bool = False
@@ -54,7 +57,9 @@ class LeaveNetwork(NamedTuple):
 
 
 class AddEndpoint(NamedTuple):
-    """A task of this node takes traffic (libnetwork `EnableService`); once more after a disable: weight 1 again."""
+    """A task of this node takes traffic (libnetwork `EnableService`); once more after a disable: weight 1
+    again.
+    """
 
     endpoint: EndpointRecord
 
@@ -71,7 +76,7 @@ class RemoveEndpoint(NamedTuple):
     network_id: str
 
 
-# ---- statements that spread -------------------------------------------------------------------------------
+# ---- statements that spread ----------------------------------------------------------------------------
 class Alive(NamedTuple):
     node: str
     incarnation: Incarnation
@@ -128,9 +133,10 @@ def size(statement: Statement) -> int:
     return _SIZES[type(statement)]
 
 
-# ---- between nodes, datagrams -----------------------------------------------------------------------------
+# ---- between nodes, datagrams --------------------------------------------------------------------------
 class Packet(NamedTuple):
-    """A compound of statements. `relay` is False in a planned rumour: its sender brings it to everybody itself.
+    """A compound of statements. `relay` is False in a planned rumour: its sender brings it to everybody
+    itself.
 
     `complete`: and it misses nobody, so that there is nothing to compare afterwards.
     """
@@ -161,7 +167,7 @@ class Ack(NamedTuple):
     parts: tuple[Statement, ...] = ()
 
 
-# ---- between nodes, streams -------------------------------------------------------------------------------
+# ---- between nodes, streams ----------------------------------------------------------------------------
 class StreamPing(NamedTuple):
     """The TCP fallback of a probe."""
 
@@ -192,7 +198,7 @@ class BulkSyncRequest(NamedTuple):
 
 
 class BulkSync(NamedTuple):
-    """The rows of the networks whose digests differed. `answer`: the receiver is to send its own rows, too."""
+    """The rows of the networks whose digests differed. `answer`: the receiver's own are wanted, too."""
 
     clock: int
     digests: Mapping[str, int]

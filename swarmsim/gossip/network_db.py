@@ -1,8 +1,9 @@
 """NetworkDB: who is on which network, and the endpoint table of each (libnetwork/networkdb).
 
-delegate.go `handleNetworkEvent`, `handleTableEvent`; networkdb.go `CreateEntry`, `DeleteEntry`. The greatest Lamport
-time of a key wins. Rows of a failed node are hidden and come back with it (`failed_node_policy: suspend`, moby HEAD);
-those of a node that left, or that was started anew, are deleted. What becomes visible or hidden goes to the load balancer.
+delegate.go `handleNetworkEvent`, `handleTableEvent`; networkdb.go `CreateEntry`, `DeleteEntry`. The greatest
+Lamport time of a key wins. Rows of a failed node are hidden and come back with it (`failed_node_policy:
+suspend`, moby HEAD); those of a node that left, or that was started anew, are deleted. What becomes visible
+or hidden goes to the load balancer.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from .messages import EndpointRecord, NetworkEvent, TableEvent
 from .state import Attachment, OwnNetwork, Row, State
 
 
-# ---- who is on a network ------------------------------------------------------------------------------------
+# ---- who is on a network -------------------------------------------------------------------------------
 def peers(state: State, network: str) -> list[str]:
     """The live others on a network (`networkNodes` without failed nodes)."""
     attached = state.db.attachments
@@ -91,16 +92,23 @@ def apply_network_event(state: State, event: NetworkEvent, out: Outbox, relay: b
         state.unsettled = True
 
 
-# ---- rows -------------------------------------------------------------------------------------------------
-def apply_table_event(state: State, event: TableEvent, out: Outbox, relay: bool = True, by_sync: bool = False) -> None:
-    """delegate.go `handleTableEvent`: accept what is newer, from an owner that is known to be on the network."""
+# ---- rows ----------------------------------------------------------------------------------------------
+def apply_table_event(
+    state: State,
+    event: TableEvent,
+    out: Outbox,
+    relay: bool = True,
+    by_sync: bool = False,
+) -> None:
+    """delegate.go `handleTableEvent`: accept what is newer, from an owner known to be on the network."""
     db = state.db
     own = db.own.get(event.network)
     if event.owner == state.node or own is None:
         return
     db.table_clock = max(db.table_clock, event.ltime + 1)
     if not _owner_attached(state, event):
-        if not relay and not by_sync:  # no repetition will come of a planned rumour: keep it until the owner is known
+        if not relay and not by_sync:
+            # No repetition will come of a planned rumour: keep it until the owner is known.
             db.early.setdefault(event.owner, []).append(event)
         return
     before = db.rows[event.network].get(event.key)
@@ -122,7 +130,8 @@ def _owner_attached(state: State, event: TableEvent) -> bool:
 
 def _worth_relaying(state: State, own: OwnNetwork, event: TableEvent, unknown: bool, by_sync: bool) -> bool:
     """A deletion of what was never known is passed on only if it came by bulk sync and has long to live."""
-    if event.deleting and unknown and not (by_sync and event.residual > state.config.entry_reap_interval // 6):
+    lasting = event.residual > state.config.entry_reap_interval // 6
+    if event.deleting and unknown and not (by_sync and lasting):
         return False
     return not (by_sync and len(own.relayed) > state.config.relay_cap)
 
@@ -175,7 +184,7 @@ def _fingerprint(event: TableEvent) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-# ---- a node's fate is that of its rows ----------------------------------------------------------------------
+# ---- a node's fate is that of its rows -----------------------------------------------------------------
 def hide_node(state: State, node: str, out: Outbox) -> None:
     """A failed node's rows are hidden, not forgotten (cluster.go, HEAD)."""
     for network, rows in state.db.rows.items():
@@ -185,7 +194,9 @@ def hide_node(state: State, node: str, out: Outbox) -> None:
 
 
 def restore_node(state: State, node: str, out: Outbox, away: Micros) -> None:
-    """It was the same run of the daemon all the time: its rows are shown again, unless they were reaped meanwhile."""
+    """It was the same run of the daemon all the time: its rows are shown again, unless they were reaped
+    meanwhile.
+    """
     if away > state.config.entry_reap_interval:
         _delete_rows(state, node, list(state.db.rows), out, was_live=False)
         return
@@ -211,7 +222,9 @@ def _delete_rows(state: State, node: str, networks: list[str], out: Outbox, was_
 
 
 def rows_to_sync(state: State, network: str, now: Micros) -> list[TableEvent]:
-    """All that bulk sync sends of a network: rows and tombstones of live nodes, with what is left of their time."""
+    """All that bulk sync sends of a network: rows and tombstones of live nodes, with what is left of their
+    time.
+    """
     rows = state.db.rows.get(network, {})
     for key in [key for key, row in rows.items() if row.event.deleting and row.until <= now]:
         del rows[key]
@@ -223,7 +236,7 @@ def rows_to_sync(state: State, network: str, now: Micros) -> list[TableEvent]:
     return found
 
 
-# ---- the load balancer --------------------------------------------------------------------------------------
+# ---- the load balancer ---------------------------------------------------------------------------------
 def _show(state: State, old: EndpointRecord | None, new: EndpointRecord | None, out: Outbox) -> None:
     """libnetwork agent.go `handleEpTableEvent`: what a change of a row does to the load balancer.
 

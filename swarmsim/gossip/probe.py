@@ -1,12 +1,14 @@
-"""The failure detector: each second one other member is pinged (memberlist state.go `probe`, `probeNode`; SWIM section 4).
+"""The failure detector: each second one other member is pinged (memberlist state.go `probe`, `probeNode`;
+SWIM section 4).
 
-Members are taken from a shuffled list in turn. No ack within 500 ms: three others are asked to ping in our stead, and
-TCP is tried beside; nothing by the end of the second: the member is suspected.
+Members are taken from a shuffled list in turn. No ack within 500 ms: three others are asked to ping in our
+stead, and TCP is tried beside; nothing by the end of the second: the member is suspected.
 
-A probe of a healthy member changes nothing, so it is skipped: the timer is set for the next turn of a member that is
-*uncertain* (`out.quiet` does not vouch for it) or suspected, and for none when there is no such member. The list goes
-on in between as if every second had been used. When probing begins again after a pause, the list and the place in it
-are drawn anew, which is what an observer who comes at random finds. `exact` sends every probe.
+A probe of a healthy member changes nothing, so it is skipped: the timer is set for the next turn of a member
+that is *uncertain* (`out.quiet` does not vouch for it) or suspected, and for none when there is no such
+member. The list goes on in between as if every second had been used. When probing begins again after a
+pause, the list and the place in it are drawn anew, which is what an observer who comes at random finds.
+`exact` sends every probe.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from .messages import Ack, IndirectPing, Ping, Statement, StreamAck, StreamPing,
 from .state import ALIVE, SUSPECT, Helping, Member, Probe, Prober, State, sample
 
 
-# ---- whose turn it is -------------------------------------------------------------------------------------
+# ---- whose turn it is ----------------------------------------------------------------------------------
 def schedule(state: State, out: Outbox) -> None:
     """Set the timer for the next turn that matters, or none."""
     prober = state.prober
@@ -87,7 +89,7 @@ def _shuffle(state: State, out: Outbox) -> None:
     prober.index = 0
 
 
-# ---- the prober -------------------------------------------------------------------------------------------
+# ---- the prober ----------------------------------------------------------------------------------------
 def rang(state: State, out: Outbox) -> None:
     """The one timer of the prober: a turn, the time for help, or the end of a probe."""
     current = state.prober.current
@@ -178,7 +180,7 @@ def on_stream_ack(state: State, src: Address, message: StreamAck, out: Outbox) -
         current.stream_answered = True
 
 
-# ---- the probed, and the helper ---------------------------------------------------------------------------
+# ---- the probed, and the helper ------------------------------------------------------------------------
 def on_ping(state: State, src: Address, message: Ping, out: Outbox) -> None:
     """Answer, unless another run of this daemon is meant (net.go `handlePing`: a wrong name is ignored)."""
     if message.target == state.node and message.born == state.me.born:

@@ -1,11 +1,13 @@
-"""Push/pull: two nodes tell each other all they know of members (memberlist state.go `pushPullNode`, `mergeState`).
+"""Push/pull: two nodes tell each other all they know of members (memberlist state.go `pushPullNode`,
+`mergeState`).
 
-It serves three purposes: joining (a node that starts contacts its bootstrap peers), reconnecting (networkdb cluster.go
-`reconnectNode`: once a second a failed peer is tried), and repair of what gossip missed, every 30 s.
+It serves three purposes: joining (a node that starts contacts its bootstrap peers), reconnecting (networkdb
+cluster.go `reconnectNode`: once a second a failed peer is tried), and repair of what gossip missed, every 30
+s.
 
-The periodic one is with a neighbour, the next live name in a ring, not with anybody: when each node has found no
-difference with its neighbour, there is none in the cluster, and the timer may stop until something changes. The rate at
-which a node is compared with others (twice in an interval) is that of random partners.
+The periodic one is with a neighbour, the next live name in a ring, not with anybody: when each node has
+found no difference with its neighbour, there is none in the cluster, and the timer may stop until something
+changes. The rate at which a node is compared with others (twice in an interval) is that of random partners.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from .messages import Alive, Dead, NetworkEvent, PushPull, Statement, Suspect
 from .state import DEAD, LEFT, SUSPECT, State, sample, until_tick
 
 
-# ---- what is told -----------------------------------------------------------------------------------------
+# ---- what is told --------------------------------------------------------------------------------------
 def digest(state: State) -> int:
     """Of the live members and their networks: equal digests have nothing to tell each other."""
     lines = [f"{state.node} {state.me}"]
@@ -55,7 +57,7 @@ def _networks(state: State) -> list[NetworkEvent]:
     return found
 
 
-# ---- the exchange -----------------------------------------------------------------------------------------
+# ---- the exchange --------------------------------------------------------------------------------------
 def on_push_pull(state: State, src: Address, message: PushPull, out: Outbox) -> None:
     """The responder answers with its state as it was before the merge."""
     same = message.digest == digest(state)
@@ -87,9 +89,9 @@ def _merge(state: State, message: PushPull, out: Outbox) -> None:
         network_db.apply_network_event(state, event, out, relay=True)
 
 
-# ---- joining ----------------------------------------------------------------------------------------------
+# ---- joining -------------------------------------------------------------------------------------------
 def join(state: State, out: Outbox) -> None:
-    """Contact the next few bootstrap peers until one answers: each second for ten, then again every minute."""
+    """Contact the next few bootstrap peers until one answers: each second for ten, then every minute."""
     config = state.config
     peers = state.peers
     for _ in range(min(config.join_contacts, len(peers))):
@@ -103,7 +105,7 @@ def join(state: State, out: Outbox) -> None:
         out.set_timer("join", config.rejoin_interval)
 
 
-# ---- reconnecting -----------------------------------------------------------------------------------------
+# ---- reconnecting --------------------------------------------------------------------------------------
 def ensure_reconnect(state: State, out: Outbox) -> None:
     if state.reconnecting or not _candidates(state):
         return
@@ -113,7 +115,7 @@ def ensure_reconnect(state: State, out: Outbox) -> None:
 
 
 def reconnect(state: State, out: Outbox) -> None:
-    """Try one failed peer. A node that has been alone for long tries more seldom (ours; a change wakes it)."""
+    """Try one failed peer. A node that is alone for long tries more seldom (ours; a change wakes it)."""
     state.reconnecting = False
     candidates = _candidates(state)
     if not candidates:
@@ -132,7 +134,8 @@ def reconnect(state: State, out: Outbox) -> None:
 def _candidates(state: State) -> list[str]:
     """Failed peers that might answer.
 
-    A peer that alone is out of order while every other is in order is off: it need not be tried, its return is told.
+    A peer that alone is out of order while every other is in order is off: it need not be tried, its return
+    is told.
     """
     failed = [member.name for member in state.members.values() if member.state is DEAD]
     if not failed:
@@ -143,7 +146,7 @@ def _candidates(state: State) -> list[str]:
     return failed
 
 
-# ---- repair -----------------------------------------------------------------------------------------------
+# ---- repair --------------------------------------------------------------------------------------------
 def neighbour(node: str, others: list[str]) -> str | None:
     """The next name in the ring of the sorted names."""
     later = [name for name in others if name > node]
@@ -158,7 +161,9 @@ def ensure_sync(state: State, out: Outbox) -> None:
 
 
 def sync(state: State, out: Outbox) -> None:
-    """Compare with the neighbour what has not been compared; go on until there is no difference and all is calm."""
+    """Compare with the neighbour what has not been compared; go on until there is no difference and all is
+    calm.
+    """
     state.syncing = False
     state.unsettled = not state.calm()
     beside = neighbour(state.node, [member.name for member in state.members.values() if member.live])

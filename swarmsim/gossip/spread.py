@@ -1,12 +1,14 @@
-"""The gossip tick: queued statements go to three others every 200 ms, while there are any (memberlist state.go `gossip`).
+"""The gossip tick: queued statements go to three others every 200 ms, while there are any (memberlist
+state.go `gossip`).
 
-Members' news goes to the whole cluster, a fetch for each recipient; rows go to the peers of their network, one fetch for all
-(networkdb cluster.go `gossip`).
+Members' news goes to the whole cluster, a fetch for each recipient; rows go to the peers of their network,
+one fetch for all (networkdb cluster.go `gossip`).
 
-While the cluster is *calm* nothing can get lost and nobody can change the course of a rumour, so it need not be played:
-its course is drawn at its origin (`infect`, the same epidemic without messages), and the origin sends each node the one
-packet that would have been its first, when it would have come. That is n - 1 messages instead of some 3 n log n. When the
-calm ends, what was not delivered yet is queued as ever. `exact` plays every rumour.
+While the cluster is *calm* nothing can get lost and nobody can change the course of a rumour, so it need not
+be played: its course is drawn at its origin (`infect`, the same epidemic without messages), and the origin
+sends each node the one packet that would have been its first, when it would have come. That is n - 1
+messages instead of some 3 n log n. When the calm ends, what was not delivered yet is queued as ever. `exact`
+plays every rumour.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ def fetch(state: State, room: int, now: Micros) -> tuple[Statement, ...]:
     return (*own, *delegated)
 
 
-# ---- when -------------------------------------------------------------------------------------------------
+# ---- when ----------------------------------------------------------------------------------------------
 def ensure_tick(state: State, out: Outbox) -> None:
     """Ticks run only while something is queued that somebody can be told."""
     if state.ticking or not _queued(state, out.now):
@@ -90,7 +92,7 @@ def _gossip_rows(state: State, network: str, out: Outbox) -> None:
         out.send(Address(peer, "gossip"), packet, DATAGRAM)
 
 
-# ---- planned rumours --------------------------------------------------------------------------------------
+# ---- planned rumours -----------------------------------------------------------------------------------
 def _plan_all(state: State, out: Outbox) -> None:
     members = [member.name for member in state.members.values() if member.live]
     limit = retransmit_limit(state.config.retransmit_mult, state.count(out.now))
@@ -135,11 +137,18 @@ def _plan(
         offset += config.gossip_interval
 
 
-def infect(rng: Random, count: int, limit: int, fanout: int, interval: Micros, each: bool) -> list[Micros | None]:
+def infect(
+    rng: Random,
+    count: int,
+    limit: int,
+    fanout: int,
+    interval: Micros,
+    each: bool,
+) -> list[Micros | None]:
     """The epidemic of one packet among `count` others: when each first has it (None: never).
 
-    Everybody ticks with a phase of his own and tells `fanout` others a tick, until `limit` transmits are spent: one
-    for each recipient (`each`, memberlist) or one for each tick (NetworkDB's rows).
+    Everybody ticks with a phase of his own and tells `fanout` others a tick, until `limit` transmits are
+    spent: one for each recipient (`each`, memberlist) or one for each tick (NetworkDB's rows).
     """
     heard: list[Micros | None] = [None] * (count + 1)
     heard[0] = 0

@@ -1,7 +1,8 @@
-"""What one node's gossip holds: the member list, the queues, the probe, the tables. Rules are in the other files.
+"""What one node's gossip holds: the member list, the queues, the probe, the tables. Rules are in the other
+files.
 
-memberlist.go `Memberlist`, networkdb.go `NetworkDB`. Timers' phases are fixed by the start instant of a daemon, which
-is random for real daemons; here they are drawn when the machine starts.
+memberlist.go `Memberlist`, networkdb.go `NetworkDB`. Timers' phases are fixed by the start instant of a
+daemon, which is random for real daemons; here they are drawn when the machine starts.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ class Member:
 
 
 class Balancer(Protocol):
-    """What gossip asks of the node's load balancer; each call says whether traffic to the endpoint began or ended."""
+    """What gossip asks of the node's load balancer; each call says whether traffic to the endpoint began or
+    ended.
+    """
 
     def learn(self, endpoint: EndpointRecord) -> bool: ...
     def disable(self, endpoint: EndpointRecord) -> bool: ...
@@ -110,7 +113,7 @@ class OwnNetwork:
     in_sync: bool = False
     own: Queue = field(default_factory=Queue)
     relayed: Queue = field(default_factory=Queue)
-    agreed: tuple[str, int] | None = None  # the peer and the digest at the last comparison that found no difference
+    agreed: tuple[str, int] | None = None  # peer and digest at the last comparison without a difference
 
 
 @dataclass(slots=True)
@@ -139,7 +142,7 @@ class NetworkDB:
     attachments: dict[str, dict[str, Attachment]] = field(default_factory=dict)  # node -> network -> it
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)  # network -> key -> row
     digests: dict[str, int] = field(default_factory=dict)  # network -> of its visible rows
-    early: dict[str, list[TableEvent]] = field(default_factory=dict)  # node -> rows that came before its attachment
+    early: dict[str, list[TableEvent]] = field(default_factory=dict)  # owner -> rows that await it
 
 
 @dataclass(slots=True)
@@ -160,7 +163,7 @@ class State:
     events: Queue = field(default_factory=Queue)  # the delegate's: network events
     prober: Prober = field(default_factory=Prober)
     db: NetworkDB = field(default_factory=NetworkDB)
-    planned: list[tuple[Micros, int, str, Packet]] = field(default_factory=list)  # a heap: at, order, peer, packet
+    planned: list[tuple[Micros, int, str, Packet]] = field(default_factory=list)  # heap: at, order, to
     next_order: int = 0
     next_seq: int = 0
     probe_phase: Micros = 0
@@ -176,7 +179,7 @@ class State:
     next_contact: int = 0
     reconnecting: bool = False
     alone_since: Micros | None = None
-    agreed: tuple[str, int] | None = None  # neighbour and digest at the last push/pull that found no difference
+    agreed: tuple[str, int] | None = None  # neighbour and digest at the last push/pull without one
 
     # -- the member list --
     def known(self, name: str, now: Micros) -> Member | None:
@@ -198,7 +201,9 @@ class State:
         return member is not None and member.live
 
     def calm(self) -> bool:
-        """Nothing is wrong that could change whom a message reaches: all are alive and in order, or dead and off."""
+        """Nothing is wrong that could change whom a message reaches: all are alive and in order, or dead and
+        off.
+        """
         for member in self.members.values():
             state = member.state
             if state is SUSPECT:

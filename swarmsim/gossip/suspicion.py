@@ -1,8 +1,8 @@
 """Suspicion timers: how long an accused member has to refute, shortened by independent accusers.
 
-memberlist suspicion.go and util.go (`suspicionTimeout`), Lifeguard's "dogpile" (arXiv 1707.00788, section IV-B). A
-suspicion starts at its longest when others could confirm it, and each new accuser brings it nearer to the shortest:
-an isolated node, whom nobody confirms, is slow to declare everybody else dead.
+memberlist suspicion.go and util.go (`suspicionTimeout`), Lifeguard's "dogpile" (arXiv 1707.00788, section
+IV-B). A suspicion starts at its longest when others could confirm it, and each new accuser brings it nearer
+to the shortest: an isolated node, whom nobody confirms, is slow to declare everybody else dead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from .messages import Incarnation
 
 
 def min_timeout(mult: int, n: int, interval: Micros) -> Micros:
-    """mult * max(1, log10 n) * interval; the scale is truncated to three decimals, as the code does (not the comment)."""
+    """mult * max(1, log10 n) * interval; the scale is truncated to three decimals, as the code does (not the
+    comment).
+    """
     scale = floor(1000 * max(1.0, log10(max(1, n))) + 1e-9)
     return mult * scale * interval // 1000
 
@@ -43,14 +45,24 @@ class Suspicion:
         self.accusers: dict[str, None] = {accuser: None}
 
     @classmethod
-    def begin(cls, config: GossipConfig, n: int, accuser: str, incarnation: Incarnation, now: Micros) -> Suspicion:
+    def begin(
+        cls,
+        config: GossipConfig,
+        n: int,
+        accuser: str,
+        incarnation: Incarnation,
+        now: Micros,
+    ) -> Suspicion:
         shortest = min_timeout(config.suspicion_mult, n, config.probe_interval)
         longest = config.suspicion_max_timeout_mult * shortest
-        return cls(accuser, incarnation, wanted_confirmations(config.suspicion_mult, n), shortest, longest, now)
+        k = wanted_confirmations(config.suspicion_mult, n)
+        return cls(accuser, incarnation, k, shortest, longest, now)
 
     @property
     def timeout(self) -> Micros:
-        """From the start, with the confirmations there are now; a whole number of milliseconds unless at an end."""
+        """From the start, with the confirmations there are now; a whole number of milliseconds unless at an
+        end.
+        """
         if self.k < 1:
             return self.shortest
         share = log(self.confirmations + 1) / log(self.k + 1)
@@ -62,7 +74,9 @@ class Suspicion:
         return self.started + self.timeout - now
 
     def confirm(self, accuser: str) -> bool:
-        """Count an accusation; False when it brings nothing new (enough of them, or this accuser counted before)."""
+        """Count an accusation; False when it brings nothing new (enough of them, or this accuser counted
+        before).
+        """
         if self.confirmations >= self.k or accuser in self.accusers:
             return False
         self.accusers[accuser] = None

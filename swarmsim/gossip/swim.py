@@ -1,11 +1,13 @@
-"""The machine: what reaches a node's gossip, and which rule takes it. Rules are in the files named in the tables."""
+"""The machine: what reaches a node's gossip, and which rule takes it. Rules are in the files named in the
+tables.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..machine import DATAGRAM, Address, Disturbed, Handler, Machine, Micros, Outbox
+from ..machine import DATAGRAM, Address, Disturbed, Handler, Machine, Outbox
 from . import bulk_sync, membership, network_db, probe, push_pull, spread
 from .config import GossipConfig
 from .messages import (
@@ -25,7 +27,6 @@ from .messages import (
     Ping,
     PushPull,
     RemoveEndpoint,
-    Statement,
     StreamAck,
     StreamPing,
     Suspect,
@@ -36,8 +37,9 @@ from .state import ALIVE, Balancer, Member, NoBalancer, State, sample, watch
 class Gossip(Machine):
     """A node's member of the gossip cluster, at `<node>/gossip`.
 
-    `peers` are the other members: known and alive if the machine starts at time zero (the cluster is handed over
-    formed), else bootstrap peers to join, best first. `exact` skips nothing (scenario: `probes: exact`).
+    `peers` are the other members: known and alive if the machine starts at time zero (the cluster is handed
+    over formed), else bootstrap peers to join, best first. `exact` skips nothing (scenario: `probes:
+    exact`).
     """
 
     def __init__(
@@ -73,10 +75,9 @@ class Gossip(Machine):
 
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
         """One dispatch table; afterwards timers are set for what is to be done, if there is anything."""
-        parts = getattr(message, "parts", ())
         HANDLERS[type(message)](self.state, src, message, out)
-        if parts:
-            _hear(self.state, parts, out, getattr(message, "relay", True), getattr(message, "complete", False))
+        if getattr(message, "parts", ()):
+            _hear(self.state, message, out)
         _arrange(self.state, out)
         return None
 
@@ -98,7 +99,7 @@ class Gossip(Machine):
             out.send(Address(peer, "gossip"), farewell, DATAGRAM)
 
 
-# ---- after each stimulus ------------------------------------------------------------------------------------
+# ---- after each stimulus -------------------------------------------------------------------------------
 def _arrange(state: State, out: Outbox) -> None:
     if state.touched:
         state.touched = False
@@ -110,10 +111,11 @@ def _arrange(state: State, out: Outbox) -> None:
     push_pull.ensure_reconnect(state, out)
 
 
-def _hear(state: State, parts: tuple[Statement, ...], out: Outbox, relay: bool, complete: bool) -> None:
+def _hear(state: State, message: Packet | Ping | IndirectPing | Ack, out: Outbox) -> None:
     """Statements of a packet; each keeps the cause that the packet brought."""
     cause = out.cause
-    for said in parts:
+    relay = message.relay if isinstance(message, Packet) else True
+    for said in message.parts:
         out.cause = cause
         if isinstance(said, Alive):
             membership.alive_node(state, said, out, relay)
@@ -125,11 +127,11 @@ def _hear(state: State, parts: tuple[Statement, ...], out: Outbox, relay: bool, 
             network_db.apply_network_event(state, said, out, relay)
         else:
             network_db.apply_table_event(state, said, out, relay)
-    if not relay and not complete:
+    if isinstance(message, Packet) and not relay and not message.complete:
         state.unsettled = True
 
 
-# ---- from the host --------------------------------------------------------------------------------------------
+# ---- from the host -------------------------------------------------------------------------------------
 def _disturbed(state: State, src: Address, message: Disturbed, out: Outbox) -> None:
     """Something changed in the world: look whom it concerns."""
     if message.node in state.members:
@@ -212,5 +214,3 @@ TIMERS: Mapping[str, Callable[[State, Outbox], None]] = {
     "join": push_pull.join,
     "reconnect": push_pull.reconnect,
 }
-
-__all__ = ["Gossip", "Micros"]

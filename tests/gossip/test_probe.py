@@ -1,7 +1,7 @@
 """The failure detector (memberlist state.go `probeNode`)."""
 
-from swarmsim.gossip.messages import Ack, Incarnation, IndirectPing, Ping, Suspect
 from swarmsim.gossip.membership import suspect_node
+from swarmsim.gossip.messages import Ack, Incarnation, IndirectPing, Ping, Suspect
 from swarmsim.machine import MILLISECOND, SECOND, Address
 from swarmsim.trace.events import PeerDeclaredDead, PeerRecovered, PeerSuspected
 
@@ -13,7 +13,11 @@ BORN = Incarnation(0, 1)
 def replies(world: World, node: str, message: object) -> list[tuple[str, object]]:
     """What a node sends at once when it hears that from n000."""
     sent: list[tuple[str, object]] = []
-    world.carry = lambda src, dst, message, transport, out: sent.append((dst, message))  # type: ignore[method-assign]
+
+    def carry(src: str, dst: str, message: object, transport: object, out: object) -> None:
+        sent.append((dst, message))
+
+    world.carry = carry  # type: ignore[method-assign]
     world.outs[node].now = world.now
     world.machines[node].on_message(Address("n000", "gossip"), message, world.outs[node])
     return sent

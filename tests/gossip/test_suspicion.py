@@ -15,14 +15,18 @@ def suspicion(k: int, shortest: float, longest: float) -> Suspicion:
 
 
 @pytest.mark.parametrize(
-    ("n", "scale"), [(5, 1000), (10, 1000), (50, 1698), (100, 2000), (500, 2698), (1000, 3000)]
+    ("n", "scale"),
+    [(5, 1000), (10, 1000), (50, 1698), (100, 2000), (500, 2698), (1000, 3000)],
 )
 def test_the_shortest_timeout_grows_with_log10_of_the_cluster(n: int, scale: int) -> None:
     """G-001."""
     assert min_timeout(3, n, SECOND) == 3 * scale * MILLISECOND
 
 
-@pytest.mark.parametrize(("n", "shortest"), [(3, 4000), (32, 6020), (128, 8428), (1000, 12_000), (10_000, 16_000)])
+@pytest.mark.parametrize(
+    ("n", "shortest"),
+    [(3, 4000), (32, 6020), (128, 8428), (1000, 12_000), (10_000, 16_000)],
+)
 def test_lan_suspicions_run_between_the_shortest_and_six_times_that(n: int, shortest: int) -> None:
     """G-002."""
     begun = Suspicion.begin(GossipConfig(), n, "me", ONE, now=0)
@@ -72,7 +76,17 @@ def test_without_others_to_confirm_the_shortest_timeout_holds() -> None:
 
 @pytest.mark.parametrize(
     ("n", "confirmations", "dead_after"),
-    [(2, 0, 500), (3, 0, 500), (4, 0, 500), (5, 0, 1000), (6, 0, 1000), (6, 1, 750), (6, 2, 603), (6, 3, 500), (6, 4, 500)],
+    [
+        (2, 0, 500),
+        (3, 0, 500),
+        (4, 0, 500),
+        (5, 0, 1000),
+        (6, 0, 1000),
+        (6, 1, 750),
+        (6, 2, 603),
+        (6, 3, 500),
+        (6, 4, 500),
+    ],
 )
 def test_dogpile(n: int, confirmations: int, dead_after: int) -> None:
     """G-019 (0.604 within 25 ms there: the formula floors to 603)."""

@@ -1,4 +1,6 @@
-"""A world for gossip machines: an event heap instead of SimPy, hosts that go off, a network that loses and cuts."""
+"""A world for gossip machines: an event heap instead of SimPy, hosts that go off, a network that loses and
+cuts.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,19 @@ class WorldOutbox(RecordingOutbox):
     def blame(self, node: str, since: int) -> None:
         pass
 
-    def quiet(self, node: str) -> bool:
-        return self.world.quiet(self.address.node, node)
+    def quiet(self, *nodes: str) -> bool:
+        return all(self.world.quiet(self.address.node, node) for node in nodes)
 
 
 class World:
-    def __init__(self, n: int, seed: int = 0, exact: bool = False, loss: float = 0.0, start: bool = True) -> None:
+    def __init__(
+        self,
+        n: int,
+        seed: int = 0,
+        exact: bool = False,
+        loss: float = 0.0,
+        start: bool = True,
+    ) -> None:
         self.names = tuple(f"n{i:03}" for i in range(n))
         self.seed = seed
         self.exact = exact
@@ -95,7 +104,12 @@ class World:
             self.machines[out.address.node].on_timer(name, out)
 
     # -- hosts --
-    def start(self, name: str, peers: tuple[str, ...] | None = None, balancer: Balancer | None = None) -> None:
+    def start(
+        self,
+        name: str,
+        peers: tuple[str, ...] | None = None,
+        balancer: Balancer | None = None,
+    ) -> None:
         machine = Gossip(name, self.names if peers is None else peers, GossipConfig(), self.exact, balancer)
         out = WorldOutbox(self, name, self.streams.setdefault(name, Random(f"{name} {self.seed}")))
         out.now = self.now
