@@ -42,7 +42,7 @@ def _accept(state: State, member: Member, said: Alive, out: Outbox) -> None:
     state.touched = True
     if member.state is not ALIVE:
         member.state = ALIVE
-        member.changed_at = out.now
+        member.changed_at = member.alive_since = out.now
     watch(state, said.node, out)
     if member.reported:
         member.reported = False

@@ -245,11 +245,23 @@ def _show(state: State, old: EndpointRecord | None, new: EndpointRecord | None, 
     balancer = state.balancer
     if old is not None and new is not None and old._replace(disabled=new.disabled) == new:
         if new.disabled and not old.disabled and balancer.disable(new):
-            out.emit(EndpointDropped(state.node, new.task_id, new.name, new.network_id))
+            _report(EndpointDropped, state, new, out)
         elif old.disabled and not new.disabled and balancer.learn(new):
-            out.emit(EndpointLearned(state.node, new.task_id, new.name, new.network_id))
+            _report(EndpointLearned, state, new, out)
         return
     if old is not None and balancer.drop(old):
-        out.emit(EndpointDropped(state.node, old.task_id, old.name, old.network_id))
+        _report(EndpointDropped, state, old, out)
     if new is not None and not new.disabled and balancer.learn(new):
-        out.emit(EndpointLearned(state.node, new.task_id, new.name, new.network_id))
+        _report(EndpointLearned, state, new, out)
+
+
+def _report(
+    kind: type[EndpointLearned] | type[EndpointDropped],
+    state: State,
+    value: EndpointRecord,
+    out: Outbox,
+) -> None:
+    """The rows that one death takes along have it as their cause, not each other."""
+    cause = out.cause
+    out.emit(kind(state.node, value.task_id, value.name, value.network_id))
+    out.cause = cause

@@ -152,7 +152,7 @@ def _fail(state: State, probe: Probe, out: Outbox) -> None:
         return
     accusation = Suspect(probe.target, probe.incarnation, state.node)
     if probe.incarnation >= member.incarnation and not member.reported:
-        out.blame(probe.target, member.changed_at)
+        out.blame(probe.target, member.alive_since)
         member.reported = True
         out.emit(PeerSuspected(state.node, probe.target))
     membership.suspect_node(state, accusation, out)

@@ -117,6 +117,7 @@ def ensure_reconnect(state: State, out: Outbox) -> None:
 def reconnect(state: State, out: Outbox) -> None:
     """Try one failed peer. A node that is alone for long tries more seldom (ours; a change wakes it)."""
     state.reconnecting = False
+    state.touched = True  # look again afterwards
     candidates = _candidates(state)
     if not candidates:
         return

@@ -32,13 +32,14 @@ ALIVE, SUSPECT, DEAD, LEFT = MemberState
 class Member:
     """What this node believes of another (memberlist state.go `nodeState`)."""
 
-    __slots__ = ("changed_at", "incarnation", "name", "reported", "state")
+    __slots__ = ("alive_since", "changed_at", "incarnation", "name", "reported", "state")
 
     def __init__(self, name: str, incarnation: Incarnation, state: MemberState, now: Micros) -> None:
         self.name = name
         self.incarnation = incarnation
         self.state = state
         self.changed_at = now
+        self.alive_since = now  # whatever silenced it since then is to blame for a suspicion
         self.reported = False  # a PeerSuspected or PeerDeclaredDead was emitted and no PeerRecovered since
 
     @property

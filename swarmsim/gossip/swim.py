@@ -104,11 +104,11 @@ def _arrange(state: State, out: Outbox) -> None:
     if state.touched:
         state.touched = False
         probe.schedule(state, out)
+        push_pull.ensure_reconnect(state, out)
     if state.planned and not state.calm():
         spread.unplan(state, out)
     spread.ensure_tick(state, out)
     push_pull.ensure_sync(state, out)
-    push_pull.ensure_reconnect(state, out)
 
 
 def _hear(state: State, message: Packet | Ping | IndirectPing | Ack, out: Outbox) -> None:
@@ -133,7 +133,8 @@ def _hear(state: State, message: Packet | Ping | IndirectPing | Ack, out: Outbox
 
 # ---- from the host -------------------------------------------------------------------------------------
 def _disturbed(state: State, src: Address, message: Disturbed, out: Outbox) -> None:
-    """Something changed in the world: look whom it concerns."""
+    """Something changed in the world: look whom it concerns. What this node did last is not the cause."""
+    out.cause = 0
     if message.node in state.members:
         watch(state, message.node, out)
     elif message.node in ("", state.node):
