@@ -1,0 +1,109 @@
+"""The Raft core, shaped like etcd's RawNode: stimuli in, Ready out, no clock, no network, no disk.
+
+    from random import Random
+    from swarmsim.raft import RawNode, config
+
+    raft = RawNode(config.swarmkit(id=1, rng=Random(7)))         # or Config(...); restart: hard_state, snapshot, ...
+    raft.bootstrap([(1, None)])                                  # the first server of a cluster only
+
+    stimuli      tick()  step(message)  campaign()  propose(data, size)  propose_conf_change(change, size)
+                 transfer_leader(to)  forget_leader()  read_index(request)
+                 report_unreachable(peer)  report_snapshot(peer, ok)
+    Ready cycle  has_ready()  ready() -> Ready  advance()  apply_conf_change(entry.data) -> ConfState
+    log          create_snapshot(index, conf_state, data, size) -> Snapshot  compact(index)
+    looking in   status()  hard_state()  soft_state()  and the attributes of Figure 2: current_term, voted_for,
+                 commit_index, last_applied, role, leader_id, log, progress
+
+`raft.py` shows the driver's loop. Errors a call can raise: ProposalDropped, LocalMessage, PeerNotFound (RaftError).
+
+Where things are: `messages` the words; `state` Figure 2; `election`, `replication`, `snapshot`, `membership` one
+section of the paper each; `heartbeat` with the reads it confirms; `progress` flow control; `quorum` majorities; `log`;
+`config`; `raft` the public calls, the term gate, Ready, and DISPATCH: message class -> handler by role.
+
+Each class stands on the one before it, so every rule is a method of RawNode. A subclass that overrides one method
+switches one rule off:
+
+    votes only for logs that are up to date     log_is_up_to_date        section 5.4.1
+    one vote per term                           may_vote_for             section 5.2
+    commit only entries of the own term         may_commit               section 5.4.2
+    the log matching test                       log_matches              section 5.3
+    step down on a higher term                  step_down_on_higher_term section 5.1
+    randomised timeouts                         draw_election_timeout    section 5.2
+    CheckQuorum                                 quorum_is_active         thesis 6.2
+    the lease                                   in_lease                 thesis 4.2.3
+    one membership change at a time             change_is_pending        thesis 4.1
+    no change before what is inherited applies  first_pending_conf_index Ongaro's correction of 2015
+    persist before send                         persists_before_sending  Figure 2; the driver asks
+
+Departures from etcd (2026-11-24; etcd/raft cdfbeed and the v3.6.0 that SwarmKit vendors):
+
+* No asynchronous storage writes: SwarmKit does not use them.
+* The log holds its durable part itself; the driver writes what each Ready says and never reads it back.
+* Reads are numbered as in v3.7, since v3.6 can confirm a retried read too early.
+* A second forwarding of a TransferLeader, which panics in etcd, forwards it.
+* Restart forgives a HardState older than the snapshot, and drops a log that contradicts the snapshot: a crash may
+  come between the two writes.
+* A snapshot for a server that is not a follower is an assertion, as it cannot happen.
+"""
+
+from swarmsim.raft.config import Config, RandomStream, ReadOnly
+from swarmsim.raft.membership import (
+    ConfChange,
+    ConfChangeError,
+    ConfChangeSingle,
+    ConfChangeTransition,
+    ConfChangeType,
+    ConfChangeV2,
+)
+from swarmsim.raft.messages import (
+    NONE,
+    Compacted,
+    ConfState,
+    Entry,
+    EntryType,
+    HardState,
+    LocalMessage,
+    Message,
+    PeerNotFound,
+    ProposalDropped,
+    RaftError,
+    ReadState,
+    Snapshot,
+    SnapshotOutOfDate,
+)
+from swarmsim.raft.progress import Progress, ProgressState
+from swarmsim.raft.raft import RawNode, Ready, Status
+from swarmsim.raft.state import Role, SoftState
+
+__all__ = [
+    "NONE",
+    "Compacted",
+    "ConfChange",
+    "ConfChangeError",
+    "ConfChangeSingle",
+    "ConfChangeTransition",
+    "ConfChangeType",
+    "ConfChangeV2",
+    "ConfState",
+    "Config",
+    "Entry",
+    "EntryType",
+    "HardState",
+    "LocalMessage",
+    "Message",
+    "PeerNotFound",
+    "Progress",
+    "ProgressState",
+    "ProposalDropped",
+    "RaftError",
+    "RandomStream",
+    "RawNode",
+    "ReadOnly",
+    "ReadState",
+    "Ready",
+    "Role",
+    "Snapshot",
+    "SnapshotOutOfDate",
+    "SoftState",
+    "Status",
+]
