@@ -46,7 +46,9 @@ class Config:
     disable_proposal_forwarding: bool = False
     disable_conf_change_validation: bool = False
     step_down_on_removal: bool = False
-    snapshot_source: Callable[[], Snapshot | None] | None = None  # the newest, None: not now; default: own latest
+    snapshot_source: Callable[[], Snapshot | None] | None = (
+        None  # the newest, None: not now; default: own latest
+    )
 
     def __post_init__(self) -> None:
         """etcd raft.go, `Config.validate`."""

@@ -10,10 +10,12 @@ durable, so a candidate has no votes at first. Read next: `replication.py`.
 
 from __future__ import annotations
 
+from swarmsim.raft.config import ReadOnly
 from swarmsim.raft.messages import (
     NONE,
     AppendEntries,
     Entry,
+    EntryType,
     ForgetLeader,
     Heartbeat,
     InstallSnapshot,
@@ -23,9 +25,7 @@ from swarmsim.raft.messages import (
     RequestVoteResponse,
     TimeoutNow,
     TransferLeader,
-    EntryType,
 )
-from swarmsim.raft.config import ReadOnly
 from swarmsim.raft.quorum import VoteResult, joint_vote
 from swarmsim.raft.replication import Replication
 from swarmsim.raft.state import CANDIDATE, FOLLOWER, LEADER, PRE_CANDIDATE, Role
@@ -182,9 +182,7 @@ class Election(Replication):
     def log_is_up_to_date(self, m: RequestVote | PreVote) -> bool:
         """RequestVote rule 2, second half: "at least as up-to-date as receiver's log" (section 5.4.1)."""
         own = self.log.last_term()
-        return m.last_log_term > own or (
-            m.last_log_term == own and m.last_log_index >= self.log.last_index
-        )
+        return m.last_log_term > own or (m.last_log_term == own and m.last_log_index >= self.log.last_index)
 
     def handle_request_vote(self, m: RequestVote) -> None:
         """Figure 2, RequestVote RPC. Learners vote too: they may be voters without knowing it yet."""

@@ -92,10 +92,23 @@ class Changer:
     `new_progress(next_index, is_learner)` makes the record of a newcomer. Nothing that was passed in changes.
     """
 
-    __slots__ = ("auto_leave", "incoming", "learners", "learners_next", "new_progress", "outgoing", "records")
+    __slots__ = (
+        "auto_leave",
+        "incoming",
+        "learners",
+        "learners_next",
+        "new_progress",
+        "next_index",
+        "outgoing",
+        "records",
+    )
 
     def __init__(
-        self, conf: ConfState, records: Records, new_progress: Callable[[int, bool], Progress], last_index: int
+        self,
+        conf: ConfState,
+        records: Records,
+        new_progress: Callable[[int, bool], Progress],
+        last_index: int,
     ) -> None:
         self.incoming = set(conf.voters)
         self.outgoing = set(conf.voters_outgoing)
@@ -103,7 +116,8 @@ class Changer:
         self.learners_next = set(conf.learners_next)
         self.auto_leave = conf.auto_leave
         self.records = {id: record.copy() for id, record in records.items()}
-        self.new_progress = lambda is_learner: new_progress(max(last_index, 1), is_learner)
+        self.new_progress = new_progress
+        self.next_index = max(last_index, 1)
 
     def result(self) -> tuple[ConfState, Records]:
         """Sorted, and checked against the invariants of etcd's `checkInvariants`."""
@@ -113,8 +127,10 @@ class Changer:
         assert self.outgoing or not self.learners_next, "learners_next without a joint configuration"
         assert self.outgoing or not self.auto_leave, "auto_leave without a joint configuration"
         records = {id: self.records[id] for id in sorted(voters | self.learners)}
-        halves = (self.incoming, self.outgoing, self.learners, self.learners_next)
-        return ConfState(*(tuple(sorted(half)) for half in halves), self.auto_leave), records
+        incoming, outgoing, learners, learners_next = (
+            tuple(sorted(half)) for half in (self.incoming, self.outgoing, self.learners, self.learners_next)
+        )
+        return ConfState(incoming, outgoing, learners, learners_next, self.auto_leave), records
 
     def simple(self, changes: Iterable[ConfChangeSingle]) -> tuple[ConfState, Records]:
         """Section 4.1 of the thesis: at most one voter comes or goes, so old and new majorities overlap."""
@@ -171,7 +187,7 @@ class Changer:
     def _make_voter(self, id: int) -> None:
         record = self.records.get(id)
         if record is None:
-            self.records[id] = self.new_progress(False)
+            self.records[id] = self.new_progress(self.next_index, False)
         else:
             record.is_learner = False
             self.learners.discard(id)
@@ -181,7 +197,7 @@ class Changer:
     def _make_learner(self, id: int) -> None:
         record = self.records.get(id)
         if record is None:
-            self.records[id] = self.new_progress(True)
+            self.records[id] = self.new_progress(self.next_index, True)
             self.learners.add(id)
             return
         if record.is_learner:

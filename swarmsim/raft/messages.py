@@ -63,7 +63,7 @@ class Entry(NamedTuple):
     """
 
     term: int = 0
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]
     type: EntryType = EntryType.NORMAL
     data: Any = None
     size: int = 0
@@ -102,7 +102,7 @@ class ConfState(NamedTuple):
 class Snapshot(NamedTuple):
     """The state machine at `index` (section 7): lastIncludedIndex, lastIncludedTerm, the configuration there."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     term: int
     conf_state: ConfState
     data: Any = None
@@ -150,7 +150,7 @@ class AppendEntriesResponse(NamedTuple):
     src: int
     dst: int
     term: int
-    index: int
+    index: int  # type: ignore[assignment]
     success: bool = True
     reject_hint: int = 0
     log_term: int = 0
@@ -259,7 +259,7 @@ class ReadIndexResponse(NamedTuple):
     src: int
     dst: int
     term: int
-    index: int
+    index: int  # type: ignore[assignment]
     request: Any
 
 
@@ -339,5 +339,5 @@ RESPONSES: frozenset[type] = frozenset(
 class ReadState(NamedTuple):
     """Once `index` is applied, the read that `request` names is linearizable (etcd: `ReadState`)."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     request: Any

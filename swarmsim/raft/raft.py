@@ -357,9 +357,7 @@ class RawNode(Election):
 
     def _hard_state_changed(self) -> bool:
         term, vote, commit = self._reported_hard
-        return (
-            self.log.commit_index != commit or self.current_term != term or self.voted_for != vote
-        )
+        return self.log.commit_index != commit or self.current_term != term or self.voted_for != vote
 
     def ready(self) -> Ready:
         """Take what there is to do; `advance` must follow before the next one."""
@@ -377,7 +375,8 @@ class RawNode(Election):
             hard = self.hard_state()
             must_sync = must_sync or hard[:2] != self._reported_hard[:2]
             self._reported_hard = hard
-        messages, to_self = self.messages, []
+        messages = self.messages
+        to_self: list[Message] = []
         for m in self.after_append:
             (to_self if m.dst == self.id else messages).append(m)
         ready = Ready(soft, hard, self.read_states, entries, snapshot, committed, messages, must_sync)

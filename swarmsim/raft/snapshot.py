@@ -39,7 +39,7 @@ class Snapshots(Membership):
 
     # -- the leader --
     def newest_snapshot(self) -> Snapshot | None:
-        """The snapshot to send, or None while there is none to be had (etcd: `ErrSnapshotTemporarilyUnavailable`)."""
+        """The snapshot to send, or None while there is none (etcd: `ErrSnapshotTemporarilyUnavailable`)."""
         if self.log.unstable_snapshot is not None:
             return self.log.unstable_snapshot
         source = self.config.snapshot_source
@@ -58,7 +58,7 @@ class Snapshots(Membership):
         return True
 
     def handle_snapshot_status(self, m: SnapshotStatus) -> None:
-        """The transport says how it went. After a success wait for the peer's answer, after a failure a heartbeat."""
+        """How sending went. After a success wait for the peer's answer, after a failure for a heartbeat's."""
         record = self.progress.get(m.src)
         if record is None or record.state is not SNAPSHOT:
             return

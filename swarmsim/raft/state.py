@@ -8,8 +8,8 @@
 | nextIndex[], matchIndex[]   | `progress[id].next_index`, `.match_index`   | no                      |
 
 Every class of this package that handles messages stands on this one, each file on the one before it:
-`state` - `membership` - `snapshot` - `heartbeat` - `replication` - `election` - `raft`. So a rule is a method,
-and a subclass of RawNode that overrides one method removes one rule.
+`state` - `membership` - `snapshot` - `heartbeat` - `replication` - `election` - `raft`. So a rule is a
+method, and a subclass of RawNode that overrides one method removes one rule.
 
 Read next: `election.py`.
 """
@@ -65,7 +65,7 @@ class PendingRead(NamedTuple):
     """A read that waits for a quorum: its number, the commit index when it was asked, who asked."""
 
     number: int
-    index: int
+    index: int  # type: ignore[assignment]
     message: ReadIndex
 
 
@@ -153,7 +153,7 @@ class Server:
         self.after_append.append(message)
 
     def quorum_committed(self) -> int:
-        """The highest index that a quorum of both halves of the configuration holds (Figure 2, Leaders: N)."""
+        """The highest index that a quorum of both halves of the configuration holds (Figure 2: N)."""
         progress = self.progress
         committed = NO_LIMIT
         for half in self.conf[:2]:
