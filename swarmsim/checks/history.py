@@ -1,0 +1,225 @@
+"""What held when: step functions over a run, derived from the trace in one pass.
+
+`Steps` is a value over time; it changes at most once in a microsecond, for expectations see the state after the whole
+microsecond (SCENARIOS.md section 3). `History` holds one for everything an expectation can be about. Evaluations then
+need no trace any more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from typing import Generic, NamedTuple, TypeVar
+
+from ..api.states import NodeState, TaskState
+from ..trace.events import (
+    BecameLeader,
+    ContainerExited,
+    ContainerStarted,
+    FaultEnded,
+    FaultStarted,
+    NodeChanged,
+    StepAnswered,
+    StepSent,
+    SwarmReady,
+    TaskChanged,
+)
+from ..trace.recorder import Recorded
+from .leadership import Leadership
+from .verdict import Handlers, Micros
+
+T = TypeVar("T")
+
+
+class Steps(Generic[T]):
+    """A value over time, from 0 s on."""
+
+    __slots__ = ("times", "values")
+
+    def __init__(self, start: T) -> None:
+        self.times: list[Micros] = [0]
+        self.values: list[T] = [start]
+
+    def put(self, at: Micros, value: T) -> None:
+        """The value is this from `at` on; the last word of a microsecond counts."""
+        values = self.values
+        if self.times[-1] == at:
+            values[-1] = value
+            if len(values) > 1 and values[-2] == value:
+                del values[-1], self.times[-1]
+        elif values[-1] != value:
+            self.times.append(at)
+            values.append(value)
+
+    @property
+    def now(self) -> T:
+        return self.values[-1]
+
+    def at(self, time: Micros) -> T:
+        """The value after the whole microsecond `time`."""
+        return self.values[max(0, bisect_right(self.times, time) - 1)]
+
+    def spans(self, start: Micros, end: Micros) -> Iterator[tuple[Micros, Micros, T]]:
+        """(from, until, value) of every stretch in [start, end): clipped, in order."""
+        i = max(0, bisect_right(self.times, start) - 1)
+        while i < len(self.times) and start < end:
+            until = min(self.times[i + 1] if i + 1 < len(self.times) else end, end)
+            if until > start:
+                yield start, until, self.values[i]
+                start = until
+            i += 1
+
+
+class Disturbance(NamedTuple):
+    """An entry that began or ended, with words for `until ...`."""
+
+    at: Micros
+    entry: str
+    said: str
+
+
+class Pending(NamedTuple):
+    """A task that was wanted and had no node, from `start` until `end` (None: to the end), with its error."""
+
+    start: Micros
+    end: Micros | None
+    error: str
+
+
+class History:
+    """Everything that expectations are about, over time."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, Steps[int]] = {}  # service -> containers that run
+        self.running_on: dict[str, Steps[int]] = {}  # node -> containers that run
+        self.started: dict[str, list[Micros]] = {}  # service -> when containers began to run
+        self.node_states: dict[str, Steps[NodeState]] = {}
+        self.leader: Steps[str] = Steps("")
+        self.elected: list[Micros] = []
+        self.disturbances: list[Disturbance] = []
+        self.began: dict[str, Micros] = {}  # entry -> when
+        self.ended: dict[str, Micros] = {}
+        self.hit: dict[str, tuple[str, ...]] = {}  # entry -> the nodes it hit
+        self._pending: dict[str, list[Pending]] = {}
+        self._waiting: dict[str, tuple[str, Micros, str]] = {}  # task -> service, since, error
+        self._leadership = Leadership()
+        self.handlers: Handlers = {
+            NodeChanged: self._node,
+            TaskChanged: self._task,
+            ContainerStarted: self._container_started,
+            ContainerExited: self._container_exited,
+            FaultStarted: self._fault_started,
+            FaultEnded: self._fault_ended,
+            StepSent: self._step_sent,
+            StepAnswered: self._step_answered,
+        }
+        self.handlers |= {kind: self._lead(handler) for kind, handler in self._leadership.handlers.items()}
+
+    # -- who leads --
+    def _lead(self, handler: Callable[[Recorded], None]) -> Callable[[Recorded], None]:
+        def heard(recorded: Recorded) -> None:
+            handler(recorded)
+            self.leader.put(recorded.at, self._leadership.leader)
+            event = recorded.event
+            if type(event) is BecameLeader:
+                self.elected.append(recorded.at)
+            elif type(event) is SwarmReady:
+                for node in (*event.managers, *event.workers):
+                    self.node_states[node] = Steps(NodeState.READY)
+                    self.running_on[node] = Steps(0)
+
+        return heard
+
+    # -- nodes, containers, tasks --
+    def _node(self, recorded: Recorded) -> None:
+        e: NodeChanged = recorded.event
+        steps = self.node_states.get(e.node)
+        if steps is None:
+            steps = self.node_states[e.node] = Steps(e.state)
+        steps.put(recorded.at, e.state)
+
+    def _container_started(self, recorded: Recorded) -> None:
+        e: ContainerStarted = recorded.event
+        self.started.setdefault(e.service, []).append(recorded.at)
+        self._count(recorded.at, e.service, e.node, 1)
+
+    def _container_exited(self, recorded: Recorded) -> None:
+        self._count(recorded.at, recorded.event.service, recorded.event.node, -1)
+
+    def _count(self, at: Micros, service: str, node: str, change: int) -> None:
+        for steps, key in ((self.running, service), (self.running_on, node)):
+            known = steps.get(key)
+            if known is None:
+                known = steps[key] = Steps(0)
+            known.put(at, known.now + change)
+
+    def _task(self, recorded: Recorded) -> None:
+        e: TaskChanged = recorded.event
+        pending = e.now < TaskState.ASSIGNED and e.desired < TaskState.SHUTDOWN and e.action != "REMOVE"
+        known = self._waiting.get(e.task)
+        if known is not None and (not pending or known[2] != e.error):
+            service, since, error = self._waiting.pop(e.task)
+            self._pending.setdefault(service, []).append(Pending(since, recorded.at, error))
+            known = None
+        if pending and known is None:
+            self._waiting[e.task] = (e.service, recorded.at, e.error)
+
+    def pending(self, service: str, error: str = "") -> Steps[int]:
+        """Tasks that are wanted and have no node; with `error`, those whose status says so."""
+        changes: dict[Micros, int] = {}
+        found = list(self._pending.get(service, ()))
+        found += [Pending(since, None, said) for name, since, said in self._waiting.values() if name == service]
+        for start, end, said in found:
+            if error in said:
+                changes[start] = changes.get(start, 0) + 1
+                if end is not None:
+                    changes[end] = changes.get(end, 0) - 1
+        steps = Steps(0)
+        for at in sorted(changes):
+            steps.put(at, steps.now + changes[at])
+        return steps
+
+    # -- the timeline --
+    def _begin(self, recorded: Recorded, nodes: tuple[str, ...]) -> None:
+        entry = recorded.event.entry
+        if entry:  # what is created at 0s is no entry
+            self.began.setdefault(entry, recorded.at)
+            self.hit[entry] = nodes
+            self.disturbances.append(Disturbance(recorded.at, entry, f"`{entry}` began"))
+
+    def _end(self, recorded: Recorded, said: str) -> None:
+        entry = recorded.event.entry
+        if entry:
+            self.ended[entry] = recorded.at
+            self.disturbances.append(Disturbance(recorded.at, entry, said))
+
+    def _fault_started(self, recorded: Recorded) -> None:
+        self._begin(recorded, recorded.event.nodes)
+
+    def _fault_ended(self, recorded: Recorded) -> None:
+        e: FaultEnded = recorded.event
+        nodes = e.nodes[0] if len(e.nodes) == 1 else f"{len(e.nodes)} nodes"
+        self._end(recorded, f"{nodes} came back" if e.kind == "crash" else f"`{e.entry}` ended")
+
+    def _step_sent(self, recorded: Recorded) -> None:
+        e: StepSent = recorded.event
+        nodes = tuple(e.target.split(", ")) if e.verb in ("drain", "pause", "activate") else ()
+        self._begin(recorded, nodes)
+
+    def _step_answered(self, recorded: Recorded) -> None:
+        self._end(recorded, f"`{recorded.event.entry}` was answered")
+
+    def next_disturbance(self, after: Micros) -> Disturbance | None:
+        """The first entry that begins or ends after that microsecond."""
+        i = bisect_right(self.disturbances, after, key=lambda d: d.at)
+        return self.disturbances[i] if i < len(self.disturbances) else None
+
+    def last_disturbance(self, until: Micros) -> Disturbance | None:
+        """The last entry that began or ended up to that microsecond."""
+        i = bisect_right(self.disturbances, until, key=lambda d: d.at)
+        return self.disturbances[i - 1] if i else None
+
+
+def count_between(times: list[Micros], start: Micros, end: Micros) -> int:
+    """How many of the ascending times lie in [start, end)."""
+    return bisect_left(times, end) - bisect_left(times, start)

@@ -1,0 +1,394 @@
+"""*raft safety*: the properties of the Raft paper's Figure 3, and their kin, as each event arrives.
+
+Figure 3: election safety, leader append-only, log matching, leader completeness, state machine safety. Their kin
+(etcd-io/raft tla/etcdraft.tla: LogInv, QuorumLogInv, CommittedIsDurableInv): a vote is given once and survives a crash,
+a leader has a majority of votes, terms never go back, what is applied is durable on a majority and is applied in
+order, members change one at a time.
+
+Logs are chains: an `Item` is an entry together with all that stands before it, made once for each (index, term). Two
+logs that hold the same item are equal up to there, so each property compares two references: constant time per entry.
+
+What a crash leaves behind may be more than was told: an entry that reached the disk in the very moment. After a
+restart, entries that the trace cannot vouch for are unknown (None) and judge nobody.
+"""
+
+from __future__ import annotations
+
+from ..trace.events import (
+    BecameCandidate,
+    BecameFollower,
+    BecameLeader,
+    EntriesAppended,
+    EntriesApplied,
+    HostCrashed,
+    MembershipChanged,
+    RaftRestarted,
+    SnapshotInstalled,
+    SteppedDown,
+    StoreRead,
+    SwarmReady,
+    VoteGranted,
+)
+from ..trace.recorder import Recorded
+from .verdict import FAIL, PASS, Handlers, Micros, Verdict, seconds
+
+#: How many violations are kept; the first of them is the one to look at.
+MOST = 10
+
+
+class Item:
+    """A log entry and, through `before`, the whole log up to it. `before` None: unknown."""
+
+    __slots__ = ("before", "index", "term")
+
+    def __init__(self, before: Item | None, index: int, term: int) -> None:
+        self.before = before
+        self.index = index
+        self.term = term
+
+
+class Log:
+    """A member's durable log: `items[i]` is that of index `base + 1 + i`, None where it is unknown."""
+
+    __slots__ = ("base", "items")
+
+    def __init__(self, base: Item) -> None:
+        self.base = base
+        self.items: list[Item | None] = []
+
+    @property
+    def last(self) -> int:
+        return self.base.index + len(self.items)
+
+    def at(self, index: int) -> Item | None:
+        """The item there; None where it is unknown, or compacted away, or not there (see `last`)."""
+        offset = index - self.base.index
+        if offset == 0:
+            return self.base
+        return self.items[offset - 1] if 0 < offset <= len(self.items) else None
+
+    def cut(self, index: int) -> None:
+        """Drop everything after `index`."""
+        del self.items[max(0, index - self.base.index) :]
+
+    def holds(self, item: Item) -> bool:
+        """Is the item in this log, as far as is known?"""
+        if item.index > self.last:
+            return False
+        found = self.at(item.index)
+        return found is None or found is item
+
+
+class Member:
+    """What the trace has told of one member of the Raft group."""
+
+    __slots__ = ("applied", "durable_term", "leads", "log", "members", "term")
+
+    def __init__(self, log: Log, members: tuple[str, ...]) -> None:
+        self.log = log
+        self.members = members
+        self.term = 0
+        self.durable_term = 0
+        self.leads: int | None = None  # the term in which it leads
+        self.applied: int | None = None  # None: not known in this life
+
+
+class RaftSafety:
+    """The properties of the Raft paper's Figure 3 and their kin hold at every event."""
+
+    name = "raft safety"
+
+    def __init__(self) -> None:
+        self.violations: list[str] = []
+        self._ready: SwarmReady | None = None
+        self._members: dict[str, Member] = {}
+        self._items: dict[tuple[int, int], Item] = {}
+        self._formed: dict[int, Item] = {}
+        self._leaders: dict[int, str] = {}
+        self._votes: dict[tuple[str, int], str] = {}
+        self._polls: dict[tuple[str, int], dict[str, None]] = {}
+        self._applied: dict[int, Item] = {}
+        self._applied_by: dict[str, int] = {}  # how far each node ever was
+        self._committed: dict[int, Item] = {}  # term in which it was first applied -> the furthest item
+        self._groups: dict[int, tuple[str, ...]] = {}
+        self._digests: dict[int, tuple[str, str]] = {}
+        self.handlers: Handlers = {
+            SwarmReady: self._swarm_ready,
+            RaftRestarted: self._restarted,
+            BecameLeader: self._became_leader,
+            BecameCandidate: self._became_other,
+            BecameFollower: self._became_other,
+            SteppedDown: self._stepped_down,
+            HostCrashed: self._crashed,
+            VoteGranted: self._vote_granted,
+            EntriesAppended: self._entries_appended,
+            EntriesApplied: self._entries_applied,
+            SnapshotInstalled: self._snapshot_installed,
+            MembershipChanged: self._membership_changed,
+            StoreRead: self._store_read,
+        }
+
+    def verdict(self, end: Micros) -> Verdict:
+        if not self.violations:
+            return Verdict(self.name, PASS, "always checked", always=True)
+        return Verdict(self.name, FAIL, self.violations[0], details=tuple(self.violations[1:]), always=True)
+
+    def _violated(self, recorded: Recorded, rule: str, text: str) -> None:
+        if len(self.violations) < MOST:
+            self.violations.append(f"{rule}: {text} at {seconds(recorded.at)} (event {recorded.seq})")
+
+    # -- members --
+    def _member(self, node: str) -> Member:
+        member = self._members.get(node)
+        if member is None:
+            group = self._ready.managers if self._ready else (node,)
+            member = self._members[node] = Member(Log(self._formed_item(0)), group)
+        return member
+
+    def _formed_item(self, index: int) -> Item:
+        """The end of the log that a formed cluster was handed over with: the same for all members."""
+        item = self._formed.get(index)
+        if item is None:
+            item = self._formed[index] = Item(None, index, 0)
+        return item
+
+    def _swarm_ready(self, recorded: Recorded) -> None:
+        self._ready = recorded.event
+
+    def _restarted(self, recorded: Recorded) -> None:
+        """A member begins with what its disk holds: nothing durable may be missing (Raft Figure 2)."""
+        e: RaftRestarted = recorded.event
+        first_life = e.node not in self._members
+        member = self._member(e.node)
+        member.leads = member.applied = None
+        if first_life and recorded.at == 0:
+            member.log = Log(self._formed_item(e.last_index))
+            if self._ready is not None and self._ready.leader == e.node:
+                self._leaders[e.term] = e.node
+                member.leads = e.term
+        else:
+            self._remembers(recorded, e, member)
+            self._revise(e, member)
+        member.term = member.durable_term = e.term
+
+    def _remembers(self, recorded: Recorded, e: RaftRestarted, member: Member) -> None:
+        if e.term < member.durable_term:
+            text = f"{e.node} came back in term {e.term}, having been in {member.durable_term}"
+            self._violated(recorded, "terms never go back", text)
+        vote = self._votes.get((e.node, e.term), "")
+        if vote and vote != e.voted_for:
+            text = f"{e.node} voted for {vote} in term {e.term} and came back with {e.voted_for or 'no vote'}"
+            self._violated(recorded, "a vote survives a crash", text)
+        applied = self._applied_by.get(e.node, 0)
+        if applied > e.last_index:
+            text = f"{e.node} had applied index {applied} and came back with a log up to {e.last_index}"
+            self._violated(recorded, "committed is durable", text)
+
+    def _revise(self, e: RaftRestarted, member: Member) -> None:
+        """Keep of the known log what the restarted member surely has."""
+        log = member.log
+        known = log.at(e.last_index)
+        if log.last == e.last_index and (not e.last_term or known is None or known.term == e.last_term):
+            return
+        told = self._items.get((e.last_index, e.last_term))
+        keep = min(self._applied_by.get(e.node, log.base.index), e.last_index)
+        log.cut(keep)
+        tail: list[Item | None] = []
+        while told is not None and told.index > log.last:
+            tail.append(told)
+            told = told.before
+        tail += [None] * (e.last_index - log.last - len(tail))
+        log.items += reversed(tail)
+
+    # -- elections --
+    def _sees_term(self, recorded: Recorded, node: str, term: int) -> Member:
+        member = self._member(node)
+        if term < member.term:
+            self._violated(recorded, "terms never go back", f"{node} went from term {member.term} to {term}")
+        member.term = term
+        return member
+
+    def _became_leader(self, recorded: Recorded) -> None:
+        e: BecameLeader = recorded.event
+        member = self._sees_term(recorded, e.node, e.term)
+        member.leads = e.term
+        other = self._leaders.setdefault(e.term, e.node)
+        if other != e.node:
+            self._violated(recorded, "election safety", f"{other} and {e.node} both led in term {e.term}")
+        self._check_majority(recorded, e, member)
+        self._check_completeness(recorded, e, member)
+
+    def _check_majority(self, recorded: Recorded, e: BecameLeader, member: Member) -> None:
+        voters = {**self._polls.get((e.node, e.term), {}), e.node: None}
+        votes = sum(voter in voters for voter in member.members)
+        if votes < len(member.members) // 2 + 1:
+            text = f"{e.node} leads in term {e.term} with {votes} of {len(member.members)} votes"
+            self._violated(recorded, "a leader has a majority", text)
+
+    def _check_completeness(self, recorded: Recorded, e: BecameLeader, member: Member) -> None:
+        """Raft Figure 3: what was committed in earlier terms is in the log of every later leader."""
+        earlier = [item for term, item in self._committed.items() if term < e.term]
+        if not earlier:
+            return
+        furthest = max(earlier, key=lambda item: item.index)
+        if not member.log.holds(furthest):
+            text = f"{e.node} leads in term {e.term} without the committed entry {_named(furthest)}"
+            self._violated(recorded, "leader completeness", text)
+
+    def _became_other(self, recorded: Recorded) -> None:
+        self._sees_term(recorded, recorded.event.node, recorded.event.term).leads = None
+
+    def _stepped_down(self, recorded: Recorded) -> None:
+        self._member(recorded.event.node).leads = None
+
+    def _crashed(self, recorded: Recorded) -> None:
+        member = self._members.get(recorded.event.node)
+        if member is not None:
+            member.leads = None
+
+    def _vote_granted(self, recorded: Recorded) -> None:
+        e: VoteGranted = recorded.event
+        member = self._member(e.node)
+        if e.term < member.durable_term:
+            text = f"{e.node} voted in term {e.term}, having been in {member.durable_term}"
+            self._violated(recorded, "terms never go back", text)
+        member.durable_term = max(member.durable_term, e.term)
+        first = self._votes.setdefault((e.node, e.term), e.candidate)
+        if first != e.candidate:
+            text = f"{e.node} voted for {first} and for {e.candidate} in term {e.term}"
+            self._violated(recorded, "one vote a term", text)
+        self._polls.setdefault((e.candidate, e.term), {})[e.node] = None
+
+    # -- logs --
+    def _entries_appended(self, recorded: Recorded) -> None:
+        e: EntriesAppended = recorded.event
+        member = self._member(e.node)
+        log = member.log
+        if member.leads is not None and e.first <= log.last:
+            text = f"{e.node}, leading in term {member.leads}, overwrote its own index {e.first}"
+            self._violated(recorded, "leader append-only", text)
+        self._check_committed(recorded, e, log)
+        if e.first > log.last + 1:
+            log.items += [None] * (e.first - log.last - 1)
+        log.cut(e.first - 1)
+        if e.first <= log.base.index:
+            log.base = self._formed_item(e.first - 1)
+            log.items.clear()
+        before = log.at(e.first - 1)
+        for i, term in enumerate(e.terms):
+            before = self._append(recorded, e, before, e.first + i, term)
+            log.items.append(before)
+
+    def _append(self, recorded: Recorded, e: EntriesAppended, before: Item | None, index: int, term: int) -> Item:
+        item = self._items.get((index, term))
+        if item is None:
+            item = self._items[index, term] = Item(before, index, term)
+        elif item.before is None:
+            item.before = before
+        elif before is not None and item.before is not before:
+            theirs, ours = _named(item.before), _named(before)
+            text = f"entry {_named(item)} follows {theirs} elsewhere and {ours} on {e.node}"
+            self._violated(recorded, "log matching", text)
+        if term > e.term or (before is not None and term < before.term):
+            limit = e.term if term > e.term else before.term if before is not None else 0
+            text = f"{e.node} holds entry {_named(item)} beside term {limit}"
+            self._violated(recorded, "terms in a log only grow", text)
+        return item
+
+    def _check_committed(self, recorded: Recorded, e: EntriesAppended, log: Log) -> None:
+        """LogInv: what a member has applied is never overwritten by another entry."""
+        if e.first > self._applied_by.get(e.node, 0):
+            return
+        for i, term in enumerate(e.terms):
+            applied = self._applied.get(e.first + i)
+            if applied is not None and applied.term != term and e.first + i <= self._applied_by[e.node]:
+                text = f"{e.node} overwrote the applied entry {_named(applied)} with one of term {term}"
+                self._violated(recorded, "state machine safety", text)
+                return
+
+    def _entries_applied(self, recorded: Recorded) -> None:
+        e: EntriesApplied = recorded.event
+        member = self._member(e.node)
+        if member.applied is not None and e.first != member.applied + 1:
+            text = f"{e.node} applied index {e.first} after {member.applied}"
+            self._violated(recorded, "entries are applied in order", text)
+        news: Item | None = None
+        for i, term in enumerate(e.terms):
+            item, new = self._apply(recorded, e, e.first + i, term)
+            news = item if new else news
+        last = e.first + len(e.terms) - 1
+        member.applied = last
+        self._applied_by[e.node] = max(last, self._applied_by.get(e.node, 0))
+        if last > member.log.last:
+            text = f"{e.node} applied index {last}, its durable log ends at {member.log.last}"
+            self._violated(recorded, "committed is durable", text)
+        if news is not None:
+            self._first_applied(recorded, e, member, news)
+
+    def _apply(self, recorded: Recorded, e: EntriesApplied, index: int, term: int) -> tuple[Item, bool]:
+        item = self._items.get((index, term))
+        if item is None:
+            item = self._items[index, term] = Item(None, index, term)
+        known = self._applied.get(index)
+        if known is None:
+            self._applied[index] = item
+        elif known is not item:
+            text = f"index {index} was applied as of term {known.term} elsewhere and of term {term} on {e.node}"
+            self._violated(recorded, "state machine safety", text)
+            return item, False
+        mine = self._members[e.node].log.at(index)
+        if mine is not None and mine is not item and mine.term:
+            text = f"{e.node} applied entry {_named(item)}, its log holds {_named(mine)}"
+            self._violated(recorded, "state machine safety", text)
+        return item, known is None
+
+    def _first_applied(self, recorded: Recorded, e: EntriesApplied, member: Member, item: Item) -> None:
+        """QuorumLogInv: an entry that someone applies is durable on a majority."""
+        furthest = self._committed.get(e.term)
+        if furthest is None or furthest.index < item.index:
+            self._committed[e.term] = item
+        holders = sum(self._member(m).log.holds(item) for m in member.members)
+        if holders < len(member.members) // 2 + 1:
+            text = f"{e.node} applied entry {_named(item)}, durable on {holders} of {len(member.members)} members"
+            self._violated(recorded, "committed is on a majority", text)
+
+    def _snapshot_installed(self, recorded: Recorded) -> None:
+        e: SnapshotInstalled = recorded.event
+        member = self._member(e.node)
+        known = self._applied.get(e.index)
+        if known is not None and known.term != e.term:
+            text = f"{e.node} installed a snapshot of entry {e.index} of term {e.term}, elsewhere {_named(known)}"
+            self._violated(recorded, "state machine safety", text)
+        if member.applied is not None and e.index < member.applied:
+            text = f"{e.node} went from index {member.applied} back to a snapshot of {e.index}"
+            self._violated(recorded, "entries are applied in order", text)
+        member.log = Log(self._items.setdefault((e.index, e.term), Item(None, e.index, e.term)))
+        member.applied = e.index
+        self._applied_by[e.node] = max(e.index, self._applied_by.get(e.node, 0))
+
+    # -- members, content --
+    def _membership_changed(self, recorded: Recorded) -> None:
+        e: MembershipChanged = recorded.event
+        self._member(e.node).members = e.members
+        known = self._groups.get(e.index)
+        if known is None:
+            before = self._groups[max(self._groups)] if self._groups else self._ready.managers if self._ready else None
+            self._groups[e.index] = e.members
+            if before is not None and len(set(before) ^ set(e.members)) > 1:
+                text = f"index {e.index} changed the members from {', '.join(before)} to {', '.join(e.members)}"
+                self._violated(recorded, "members change one at a time", text)
+        elif known != e.members:
+            text = f"index {e.index} made the members {', '.join(known)}, and {', '.join(e.members)} on {e.node}"
+            self._violated(recorded, "state machine safety", text)
+
+    def _store_read(self, recorded: Recorded) -> None:
+        e: StoreRead = recorded.event
+        node, digest = self._digests.setdefault(e.index, (e.node, e.digest))
+        if digest != e.digest:
+            text = f"the stores of {node} and {e.node} differ at index {e.index}"
+            self._violated(recorded, "state machine safety", text)
+
+
+def _named(item: Item) -> str:
+    """`12 of term 3`."""
+    return f"{item.index} of term {item.term}" if item.term else f"{item.index}"
