@@ -94,7 +94,7 @@ def _why_not(text: str) -> str:
     if _NUMBER.fullmatch(text):
         return f"`{shown}` has no unit; write {_with_unit(text)}"
     if squeezed != text and _DURATION.fullmatch(squeezed):
-        return f"`{shown}` has a space; write {_short(squeezed)}"
+        return f"`{shown}` has a space; write {_in_order(_PART.findall(squeezed))}"
     if text.startswith("-") and _DURATION.fullmatch(text[1:]):
         return f"`{shown}` is negative; write {_short(text[1:])}"
     if _DURATION.fullmatch(text.lower()):

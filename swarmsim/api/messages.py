@@ -1,0 +1,235 @@
+"""Messages: what machines on different hosts say to one another (SwarmKit api/*.proto).
+
+Requests are answered (`machine.Call`); everything else is pushed. Raft's own messages are in `raft.messages`
+and travel inside `RaftEnvelope`; gossip's are in `gossip.messages`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .objects import Config, EncryptionKey, Node, NodeDescription, Secret, Task, TaskStatus
+from .specs import ConfigSpec, Micros, NetworkSpec, NodeSpec, SecretSpec, ServiceSpec
+from .states import Availability
+
+# ---- between managers ------------------------------------------------------------------------------------
+
+
+class RaftEnvelope(NamedTuple):
+    """Raft.StreamRaftMessage: one message of the Raft core, with the sender's member id in it."""
+
+    message: Any
+
+
+class JoinRequest(NamedTuple):
+    """RaftMembership.Join: make me a member (answered with `JoinResponse`)."""
+
+    node_id: str
+    addr: str
+
+
+class JoinResponse(NamedTuple):
+    raft_id: int
+    members: tuple[tuple[int, str, str], ...]  # (raft id, node id, host)
+
+
+class LeaveRequest(NamedTuple):
+    """RaftMembership.Leave: remove a member."""
+
+    node_id: str
+
+
+class Forwarded(NamedTuple):
+    """A request that a follower passes on to the leader; one hop at most (protobuf/plugin/raftproxy)."""
+
+    request: Any
+    origin: str  # the host of the first caller
+
+
+class IssueCertificate(NamedTuple):
+    """NodeCA.IssueNodeCertificate by a node without a certificate. Answered with (node id, role)."""
+
+    host: str
+    token: str
+    availability: Availability = Availability.ACTIVE
+
+
+# ---- Dispatcher (manager/dispatcher) ------------------------------------------------------------------------
+
+
+class SessionRequest(NamedTuple):
+    """Dispatcher.Session: register, or go on with `session_id`. Answered with a `SessionMessage`."""
+
+    node_id: str
+    description: NodeDescription | None
+    session_id: str
+
+
+class SessionMessage(NamedTuple):
+    """Answer to a session request, and pushed again whenever one of its fields changes."""
+
+    session_id: str
+    node: Node | None
+    managers: tuple[str, ...]  # host names of all Raft members
+    network_keys: tuple[EncryptionKey, ...]
+    ca_digest: str
+
+
+class SessionEnded(NamedTuple):
+    """The dispatcher (or a proxy on the way) ended the stream: `node must disconnect`, connection lost."""
+
+    session_id: str
+    why: str
+
+
+class HeartbeatRequest(NamedTuple):
+    """Dispatcher.Heartbeat. Answered with a `heartbeat.Pulse`.
+
+    `dozing`: all ways are free of faults, so the sender skips healthy heartbeats until the network is disturbed.
+    """
+
+    node_id: str
+    session_id: str
+    dozing: bool = False
+
+
+class UpdateTaskStatusRequest(NamedTuple):
+    """Dispatcher.UpdateTaskStatus; `updates` are (task id, status, cause). Answered with None."""
+
+    node_id: str
+    session_id: str
+    updates: tuple[tuple[str, TaskStatus, int], ...]
+
+
+class AssignmentsRequest(NamedTuple):
+    """Dispatcher.Assignments: open the stream. Answered with a complete `AssignmentsMessage`."""
+
+    node_id: str
+    session_id: str
+
+
+class AssignmentsMessage(NamedTuple):
+    """COMPLETE replaces the agent's world; INCREMENTAL applies to the state that `applies_to` left."""
+
+    complete: bool
+    applies_to: str
+    results_in: str
+    tasks: tuple[tuple[Task, int], ...]  # (task, cause)
+    secrets: tuple[Secret, ...] = ()
+    configs: tuple[Config, ...] = ()
+    removed_tasks: tuple[str, ...] = ()
+    removed_secrets: tuple[str, ...] = ()
+    removed_configs: tuple[str, ...] = ()
+
+
+class ToAgent(NamedTuple):
+    """A dispatcher's push, passed through the manager that the agent is connected to."""
+
+    node: str  # the agent's host
+    message: Any
+
+
+# ---- Control API (manager/controlapi) ------------------------------------------------------------------------
+
+
+class CreateService(NamedTuple):
+    spec: ServiceSpec
+
+
+class UpdateService(NamedTuple):
+    """`version` is the object's version the caller saw; `rollback`: swap with the previous spec."""
+
+    service_id: str
+    version: int
+    spec: ServiceSpec | None
+    rollback: bool = False
+
+
+class RemoveService(NamedTuple):
+    service_id: str
+
+
+class GetService(NamedTuple):
+    """By id or name. Answered with the service object."""
+
+    service: str
+
+
+class UpdateNode(NamedTuple):
+    node_id: str
+    version: int
+    spec: NodeSpec
+
+
+class RemoveNode(NamedTuple):
+    node_id: str
+    force: bool = False
+
+
+class GetNode(NamedTuple):
+    """By id or hostname."""
+
+    node: str
+
+
+class CreateNetwork(NamedTuple):
+    spec: NetworkSpec
+
+
+class RemoveNetwork(NamedTuple):
+    network_id: str
+
+
+class CreateSecret(NamedTuple):
+    spec: SecretSpec
+
+
+class RemoveSecret(NamedTuple):
+    secret_id: str
+
+
+class CreateConfig(NamedTuple):
+    spec: ConfigSpec
+
+
+class RemoveConfig(NamedTuple):
+    config_id: str
+
+
+class ListObjects(NamedTuple):
+    """Docker's `ls`: `kind` is a table of the store. Answered with a tuple of objects."""
+
+    kind: str
+
+
+# ---- within one manager --------------------------------------------------------------------------------------
+
+
+class Committed(NamedTuple):
+    """A commit, told to each subscribed machine of the manager as one message (store/watch).
+
+    `changes` are `store.actions.Change`; `cause` is the trace's, and `index` the Raft index.
+    """
+
+    index: int  # type: ignore[assignment]
+    changes: tuple[Any, ...]
+
+
+class LeadershipChanged(NamedTuple):
+    """raft_node tells its manager: start or stop the leader-only components (raft.go `IsLeader`/`IsFollower`)."""
+
+    leader: bool
+    term: int
+
+
+class MembersChanged(NamedTuple):
+    """The Raft member list changed (the dispatcher sends it to every session)."""
+
+    hosts: tuple[str, ...]
+
+
+class KeepAlive(NamedTuple):
+    """Health service: are you there? Answered with True ("Raft" SERVING)."""
+
+    service: str = "Raft"
+    sent_at: Micros = 0

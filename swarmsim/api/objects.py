@@ -1,0 +1,284 @@
+"""Objects: what the cluster keeps in its replicated store (SwarmKit api/objects.proto).
+
+Stored objects are shared by the stores of all managers, so they are never changed in place: `evolve` gives
+a copy. (They are plain slotted classes rather than frozen ones because a run makes hundreds of thousands;
+a test runs a scenario with frozen twins.) `version` is the Raft index read at the start of the transaction
+that last wrote the object; `created_at` and `updated_at` are simulated microseconds of the leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from .specs import (
+    ClusterSpec,
+    ConfigSpec,
+    Driver,
+    EndpointSpec,
+    GenericResource,
+    Micros,
+    NetworkSpec,
+    NodeSpec,
+    Platform,
+    PortConfig,
+    Resources,
+    SecretSpec,
+    ServiceSpec,
+    TaskSpec,
+)
+from .states import IssuanceState, NodeRole, NodeState, TaskState, UpdateState
+
+
+class Evolving:
+    """Copy with changes, faster than `dataclasses.replace` because no `__init__` runs."""
+
+    __slots__ = ()
+
+    def evolve(self, **changes: Any) -> Self:
+        cls = type(self)
+        new = cls.__new__(cls)
+        name: str
+        for name in cls.__slots__:
+            setattr(new, name, changes[name] if name in changes else getattr(self, name))
+        assert changes.keys() <= set(cls.__slots__), f"{cls.__name__} has no {sorted(changes)}"
+        return new
+
+
+@dataclass(slots=True)
+class TaskStatus(Evolving):
+    """Observed state, by the agent's clock (`timestamp`); `applied_at`: when the leader stored the report."""
+
+    state: TaskState
+    message: str = ""
+    err: str = ""
+    timestamp: Micros = 0
+    exit_code: int | None = None
+    applied_by: str = ""
+    applied_at: Micros = 0  # 0: not reported by an agent yet
+
+
+@dataclass(slots=True)
+class NetworkAttachment(Evolving):
+    """A network with the address that was given on it (CIDR text)."""
+
+    network_id: str
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Endpoint(Evolving):
+    """What the allocator gave a service: ports with their numbers, a virtual IP for each network."""
+
+    spec: EndpointSpec
+    ports: tuple[PortConfig, ...] = ()
+    virtual_ips: tuple[tuple[str, str], ...] = ()  # (network id, CIDR)
+
+
+@dataclass(slots=True)
+class Task(Evolving):
+    """One attempt to run a service's container: it is never restarted, only replaced.
+
+    `slot` numbers a replicated service's tasks (1..); a global service's tasks have slot 0 and are told
+    apart by `node_id`. `spec_version` is the service's spec version that the task was made from.
+    """
+
+    id: str
+    service_id: str
+    spec: TaskSpec
+    status: TaskStatus
+    desired_state: TaskState
+    slot: int = 0
+    node_id: str = ""
+    spec_version: int | None = None
+    service_name: str = ""
+    service_labels: Mapping[str, str] = field(default_factory=dict)
+    endpoint_spec: EndpointSpec | None = None  # of the service, for the dirty test
+    networks: tuple[NetworkAttachment, ...] = ()
+    endpoint: Endpoint | None = None
+    log_driver: Driver | None = None
+    assigned_generic: tuple[GenericResource, ...] = ()
+    job_iteration: int | None = None
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def state(self) -> TaskState:
+        return self.status.state
+
+    @property
+    def name(self) -> str:
+        """`web.3`, or `agent.w1` for a task that is bound to its node."""
+        return f"{self.service_name}.{self.slot or self.node_id}"
+
+
+@dataclass(slots=True)
+class UpdateStatus(Evolving):
+    state: UpdateState
+    message: str = ""
+    started_at: Micros = 0
+    completed_at: Micros | None = None
+
+
+@dataclass(slots=True)
+class Service(Evolving):
+    id: str
+    spec: ServiceSpec
+    spec_version: int = 0
+    previous_spec: ServiceSpec | None = None
+    previous_spec_version: int | None = None
+    endpoint: Endpoint | None = None
+    update_status: UpdateStatus | None = None
+    job_iteration: int | None = None
+    job_last_execution: Micros = 0
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+LINUX = Platform("linux", "x86_64")
+FOUR_CORES = Resources(4_000_000_000, 8 << 30)
+
+
+@dataclass(slots=True)
+class NodeDescription(Evolving):
+    """What a node says of itself when it registers."""
+
+    hostname: str
+    platform: Platform = LINUX
+    resources: Resources = FOUR_CORES
+    engine_labels: Mapping[str, str] = field(default_factory=dict)
+    engine_version: str = "28.2.2"
+    plugins: tuple[tuple[str, str], ...] = (
+        ("Log", "json-file"),
+        ("Network", "bridge"),
+        ("Network", "host"),
+        ("Network", "ipvlan"),
+        ("Network", "macvlan"),
+        ("Network", "overlay"),
+        ("Volume", "local"),
+    )
+    tls_issuer: str = ""
+
+
+@dataclass(slots=True)
+class NodeStatus(Evolving):
+    state: NodeState = NodeState.UNKNOWN
+    message: str = ""
+    addr: str = ""
+
+
+@dataclass(slots=True)
+class Certificate(Evolving):
+    """A node's certificate as the store holds it; keys and bytes are not modelled, their state is."""
+
+    role: NodeRole = NodeRole.WORKER
+    status: IssuanceState = IssuanceState.ISSUED
+    err: str = ""
+    serial: int = 0
+    issuer: str = ""
+    not_after: Micros = 0
+
+
+@dataclass(slots=True)
+class Node(Evolving):
+    """A member of the swarm. `role` is observed (who it is), `spec.desired_role` is wanted."""
+
+    id: str
+    spec: NodeSpec
+    role: NodeRole = NodeRole.WORKER
+    status: NodeStatus = field(default_factory=NodeStatus)
+    description: NodeDescription | None = None
+    certificate: Certificate = field(default_factory=Certificate)
+    attachments: tuple[NetworkAttachment, ...] = ()
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def hostname(self) -> str:
+        return self.description.hostname if self.description else self.id
+
+
+@dataclass(slots=True)
+class Network(Evolving):
+    id: str
+    spec: NetworkSpec
+    subnet: str = ""  # CIDR, once allocated
+    gateway: str = ""
+    vni: int = 0
+    predefined: bool = False
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(slots=True)
+class Secret(Evolving):
+    id: str
+    spec: SecretSpec
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(slots=True)
+class Config(Evolving):
+    id: str
+    spec: ConfigSpec
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(slots=True)
+class EncryptionKey(Evolving):
+    """A gossip or IPsec key: which it is matters here, its bytes do not."""
+
+    subsystem: str
+    lamport: int
+    key: str
+
+
+@dataclass(slots=True)
+class Cluster(Evolving):
+    """The one object "default": settings, root CA, join tokens, keys (SwarmKit `Cluster`)."""
+
+    id: str
+    spec: ClusterSpec
+    ca_digest: str = ""
+    join_token_worker: str = ""
+    join_token_manager: str = ""
+    network_keys: tuple[EncryptionKey, ...] = ()
+    lamport: int = 0
+    unlock_key: str = ""
+    blacklisted: tuple[tuple[str, Micros], ...] = ()  # (node id, certificate's expiry)
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+StoreObject = Task | Service | Node | Network | Secret | Config | Cluster

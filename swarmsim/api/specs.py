@@ -1,0 +1,323 @@
+"""Specs: what the user wants (SwarmKit api/specs.proto, in the fields that the control plane acts on).
+
+All are immutable and compare by value: "is this task dirty?" is a deep comparison of two task specs.
+Durations are whole microseconds, CPUs are nano-CPUs, memory is bytes. None means "not given", which in
+SwarmKit is often not the same as the default (reference/orchestration.md section 2, "Pitfall").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from .states import Availability, Membership, NodeRole
+
+Micros = int
+
+
+class RestartCondition(IntEnum):
+    NONE = 0
+    ON_FAILURE = 1
+    ANY = 2
+
+
+class FailureAction(IntEnum):
+    PAUSE = 0
+    CONTINUE = 1
+    ROLLBACK = 2
+
+
+class UpdateOrder(IntEnum):
+    STOP_FIRST = 0
+    START_FIRST = 1
+
+
+class PublishMode(IntEnum):
+    INGRESS = 0
+    HOST = 1
+
+
+class ResolutionMode(IntEnum):
+    VIP = 0
+    DNSRR = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RestartPolicy:
+    """`condition` ANY is the default of a service without a policy; `delay` None means 5 s (api/defaults)."""
+
+    condition: RestartCondition = RestartCondition.ANY
+    delay: Micros | None = None
+    max_attempts: int = 0  # 0: unlimited
+    window: Micros | None = None  # None or 0: unbounded
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateConfig:
+    """A rolling update's (or rollback's) pace. `parallelism` 0: all at once; `monitor` None means 5 s."""
+
+    parallelism: int = 1
+    delay: Micros = 0
+    failure_action: FailureAction = FailureAction.PAUSE
+    monitor: Micros | None = None
+    max_failure_ratio: float = 0.0
+    order: UpdateOrder = UpdateOrder.STOP_FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class GenericResource:
+    """One kind of user-defined resource: a count, or named values (`names`); never both."""
+
+    kind: str
+    count: int = 0
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    nano_cpus: int = 0
+    memory_bytes: int = 0
+    generic: tuple[GenericResource, ...] = ()
+    pids: int = 0
+
+
+NO_RESOURCES = Resources()
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRequirements:
+    limits: Resources = NO_RESOURCES
+    reservations: Resources = NO_RESOURCES
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    os: str = ""
+    architecture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """`constraints` as text (`node.role==manager`), `preferences` as spread descriptors (`node.labels.zone`)."""
+
+    constraints: tuple[str, ...] = ()
+    preferences: tuple[str, ...] = ()
+    max_replicas: int = 0  # per node; 0: no limit
+    platforms: tuple[Platform, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PortConfig:
+    name: str = ""
+    protocol: str = "tcp"  # tcp, udp, sctp
+    target_port: int = 0
+    published_port: int = 0  # 0: the allocator picks one (ingress mode)
+    publish_mode: PublishMode = PublishMode.INGRESS
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSpec:
+    mode: ResolutionMode = ResolutionMode.VIP
+    ports: tuple[PortConfig, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAttachmentConfig:
+    """`target` is the network's name as the user wrote it, or its id."""
+
+    target: str
+    aliases: tuple[str, ...] = ()
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """None: not given (inherit from the image). `test` ('NONE',) switches the image's check off."""
+
+    test: tuple[str, ...] = ()
+    interval: Micros | None = None
+    timeout: Micros | None = None
+    start_period: Micros | None = None
+    start_interval: Micros | None = None
+    retries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    type: str  # bind, volume, tmpfs, npipe, cluster
+    target: str
+    source: str = ""
+    read_only: bool = False
+    consistency: str = ""
+    volume_driver: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """A secret or a config that a container mounts: `name` in the cluster, `target` file, owner and mode."""
+
+    name: str
+    target: str
+    uid: str = "0"
+    gid: str = "0"
+    mode: int = 0o444
+
+
+Times = tuple[Micros, Micros]  # both ends included; equal ends: always that
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerBehaviour:
+    """How the simulated container of a task behaves (`x-sim`, SCENARIOS.md section 5). Assumed, not measured.
+
+    `run` None: until it is told to stop. `on_stop`: what a container that is told to stop ends as.
+    """
+
+    pull: Times = (2_000_000, 2_000_000)
+    start: Times = (500_000, 500_000)
+    stop: Times = (500_000, 500_000)
+    run: Times | None = None
+    exit: int = 0
+    on_stop: str = "shutdown"  # or "complete"
+
+
+DEFAULT_BEHAVIOUR = ContainerBehaviour()
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """What runs in a task. Fields the control plane never reads live in `options` under Compose's own keys."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    hostname: str = ""
+    env: tuple[str, ...] = ()
+    dir: str = ""
+    user: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    mounts: tuple[Mount, ...] = ()
+    secrets: tuple[FileReference, ...] = ()
+    configs: tuple[FileReference, ...] = ()
+    healthcheck: HealthConfig | None = None
+    stop_grace_period: Micros | None = None  # None: 10 s (api/defaults)
+    stop_signal: str = ""
+    init: bool | None = None
+    isolation: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    # Physics, not software: a change of it does not make a task dirty.
+    behaviour: ContainerBehaviour = field(default=DEFAULT_BEHAVIOUR, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    name: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSpec:
+    container: ContainerSpec
+    resources: ResourceRequirements | None = None
+    restart: RestartPolicy | None = None
+    placement: Placement | None = None
+    log_driver: Driver | None = None
+    networks: tuple[NetworkAttachmentConfig, ...] = ()
+    force_update: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Replicated:
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicatedJob:
+    max_concurrent: int = 1
+    total_completions: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalJob:
+    pass
+
+
+ServiceMode = Replicated | Global | ReplicatedJob | GlobalJob
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    name: str
+    task: TaskSpec
+    mode: ServiceMode = Replicated()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    update: UpdateConfig | None = None
+    rollback: UpdateConfig | None = None
+    endpoint: EndpointSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    labels: Mapping[str, str] = field(default_factory=dict)
+    desired_role: NodeRole = NodeRole.WORKER
+    membership: Membership = Membership.ACCEPTED
+    availability: Availability = Availability.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class IpamConfig:
+    subnet: str = ""
+    range: str = ""
+    gateway: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    driver: str = "overlay"
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    internal: bool = False
+    attachable: bool = False
+    ingress: bool = False
+    ipam: tuple[IpamConfig, ...] = ()
+    enable_ipv6: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSpec:
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    data: bytes = b""
+    driver: Driver | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigSpec:
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """`swarm:` of a scenario; SwarmKit's defaults (manager/manager.go, manager/state/raft/raft.go)."""
+
+    name: str = "default"
+    task_history_limit: int = 5
+    heartbeat_period: Micros = 5_000_000
+    heartbeat_tick: int = 1
+    election_tick: int = 10
+    snapshot_interval: int = 10_000
+    log_entries_for_slow_followers: int = 500
+    node_cert_expiry: Micros = 90 * 86_400_000_000
+    autolock: bool = False
+    log_driver: Driver | None = None  # of tasks that name none (api/types.proto `TaskDefaults`)

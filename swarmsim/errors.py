@@ -1,0 +1,61 @@
+"""The mistakes a user can make, apart from bugs of ours (assertions) and failed checks (results).
+
+Three ways to stop are three exits (SCENARIOS.md section 10): a failed or undecided check is 1, a mistake of
+the user (everything in this file) is 2, and anything else that escapes is a bug in swarmsim, 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SwarmsimError(Exception):
+    """A mistake that the user can mend: shown as one line, without a traceback, exit code 2."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing that is wrong in a file: `FILE:LINE: what is wrong; what to write`.
+
+    `line` is 1-based; 0 means that the problem belongs to the file as a whole.
+    """
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.text}"
+
+
+class ScenarioError(SwarmsimError):
+    """A scenario or stack file cannot be used. Holds every `Problem` found, in order of lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        assert problems, "a ScenarioError needs at least one problem"
+        self.problems = sorted(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class ApiError(Exception):
+    """A gRPC status that one machine answers another with: `rpc error: code = <code> desc = <text>`.
+
+    Not a user's mistake by itself: an operator's step that is refused is a fact of the run (the check
+    *timeline* judges it). SwarmKit: google.golang.org/grpc/status as used by manager/controlapi.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"rpc error: code = {code} desc = {text}")
+
+
+class LeadershipLost(ApiError):
+    """A proposal was cancelled because its manager lost leadership. It may commit all the same.
+
+    SwarmKit manager/state/raft/raft.go, `ErrLostLeadership`.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("FailedPrecondition", "raft: failed to process the request: node lost leader status")
