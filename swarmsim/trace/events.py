@@ -183,7 +183,7 @@ class SnapshotInstalled(NamedTuple):
     """The node's store was replaced by a snapshot up to `index` (Raft section 7)."""
 
     node: str
-    index: int
+    index: int  # type: ignore[assignment]
     term: int
 
 
@@ -202,7 +202,7 @@ class MembershipChanged(NamedTuple):
     """A configuration change was applied on a node (Raft section 6). `members` are host names, sorted."""
 
     node: str
-    index: int
+    index: int  # type: ignore[assignment]
     members: tuple[str, ...]
 
 
@@ -224,7 +224,7 @@ class LeadershipEnded(NamedTuple):
 class TaskChanged(NamedTuple):
     """A task object was written. `was` is None for CREATE; `template` fingerprints what would make it dirty."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     task: str
     name: str
     service: str
@@ -242,6 +242,7 @@ class TaskChanged(NamedTuple):
     template: str
     iteration: int | None
     exit_code: int | None
+    image: str = ""
 
 
 class ServiceChanged(NamedTuple):
@@ -250,7 +251,7 @@ class ServiceChanged(NamedTuple):
     From `restart_delay` on: how long things may take at most, in microseconds, for the bound of *convergence*.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]
     service: str
     action: str
     mode: str
@@ -271,12 +272,15 @@ class ServiceChanged(NamedTuple):
     parallelism: int = 1  # of a rolling update; 0: all at once
     update_delay: Micros = 0
     monitor: Micros = 5_000_000
+    id: str = ""
+    image: str = ""
+    ports: tuple[str, ...] = ()  # published, as docker shows them: `*:8080->80/tcp`
 
 
 class NodeChanged(NamedTuple):
     """A node object was written."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     node: str
     id: str
     action: str
@@ -291,12 +295,13 @@ class NodeChanged(NamedTuple):
     os: str
     arch: str
     addr: str
+    engine: str = ""  # its version
 
 
 class ObjectChanged(NamedTuple):
     """Another object was written: `kind` is network, secret, config or cluster."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     kind: str
     id: str
     name: str
@@ -307,7 +312,7 @@ class StoreRead(NamedTuple):
     """A manager's store was restored or differs from its peers' at the same index: `digest` of its content."""
 
     node: str
-    index: int
+    index: int  # type: ignore[assignment]
     digest: str
 
 
