@@ -1,0 +1,236 @@
+"""The container engine of one host: physics. How long a pull, a start, a run and a stop take.
+
+It obeys the agent's controller (`api.engine`). Durations come from each task's `x-sim` behaviour, drawn from streams
+named by node, what is done and the task, so that one task's draws move no other's. An image is pulled once for
+each node and kept through a crash; containers are gone when the host goes off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import simpy
+
+from ..api.engine import ContainerError, Prepare, Remove, Start, Stop, Wait
+from ..api.objects import Task
+from ..api.specs import Times
+from ..machine import Execute
+from ..trace.events import ContainerExited, ContainerStarted, ImagePulled
+from . import rng
+from .host import Driver, Failure, Host, fire
+
+Micros = int
+
+#: How long an engine that was started again takes to say that a container of its former life is gone. Assumed; a
+#: manager's word that the task shall stop comes sooner, so that the task ends as SHUTDOWN, as recorded.
+RESTORE: Micros = 1_000_000
+
+#: Exit codes of a container that ends by SIGKILL and by SIGTERM (128 + the signal's number).
+KILLED, TERMINATED = 137, 143
+
+
+@dataclass(eq=False, slots=True)
+class Container:
+    """A task's container on a node. `exit_code` None while it has not ended."""
+
+    task: str
+    name: str
+    service: str
+    slot: int
+    node: str
+    spec: Task
+    started_at: Micros | None = None
+    exit_code: int | None = None
+    stopping: bool = False
+    ended: simpy.Event | None = None  # fires with the exit code
+    run: int = 0  # counts starts, so that an old timer cannot end a new run
+
+    @property
+    def running(self) -> bool:
+        return self.started_at is not None and self.exit_code is None
+
+
+class Engine:
+    """All containers and images of one host."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.env = host.env
+        self.images: set[str] = set()
+        self.containers: dict[str, Container] = {}
+        self._pulling: dict[str, simpy.Event] = {}
+        self._commands: dict[type, Callable[[Driver, Any], simpy.Event]] = {
+            Prepare: self._prepare,
+            Start: self._start,
+            Wait: self._wait,
+            Stop: self._stop,
+            Remove: self._remove,
+        }
+        host.performers[Execute] = self._perform
+        host.on_crash.append(self._crashed)
+
+    def running(self) -> list[Container]:
+        return [c for c in self.containers.values() if c.running]
+
+    # -- what the controller asks --
+    def _perform(self, driver: Driver, effect: Execute) -> simpy.Event:
+        return self._commands[type(effect.command)](driver, effect.command)
+
+    def _draw(self, what: str, task: Task, times: Times) -> Micros:
+        low, high = times
+        if low == high:
+            return low
+        return rng.stream(self.host.seed, what, self.host.name, task.id).randint(low, high)
+
+    def _prepare(self, driver: Driver, command: Prepare) -> simpy.Event:
+        task = command.task
+        container = task.spec.container
+        done = simpy.Event(self.env)
+        cause = driver.out.cause
+
+        def create(event: simpy.Event | None) -> None:
+            if event is not None and event._value is None:
+                return  # the host went off meanwhile
+            known = self.containers.get(task.id)
+            if known is None:
+                self.containers[task.id] = Container(
+                    task.id, task.name, task.service_name, task.slot, self.host.name, task
+                )
+            if event is None:
+                done.succeed()
+            else:
+                fire(done, None, getattr(event, "cause", 0) or cause)
+
+        if container.image in self.images:
+            create(None)
+            return done
+        pull = self._pulling.get(container.image)
+        if pull is None:
+            pull = self._pulling[container.image] = simpy.Event(self.env)
+            times = container.behaviour.pull
+            delay = times[0]
+            if times[0] != times[1]:
+                stream = rng.stream(self.host.seed, "pull", self.host.name, container.image)
+                delay = stream.randint(*times)
+            timeout = simpy.Timeout(self.env, delay, (container.image, pull, cause))
+            timeout.callbacks.append(self._pulled)
+        pull.callbacks.append(create)
+        return done
+
+    def _pulled(self, event: simpy.Event) -> None:
+        pull: simpy.Event
+        image, pull, cause = event._value
+        if self._pulling.get(image) is not pull:
+            return  # the host went off meanwhile: the pull begins again
+        del self._pulling[image]
+        self.images.add(image)
+        seq = self.host.trace.record(ImagePulled(self.host.name, image), self.env.now, cause)
+        fire(pull, image, seq)
+
+    def _start(self, driver: Driver, command: Start) -> simpy.Event:
+        task = command.task
+        done = simpy.Event(self.env)
+        container = self.containers.get(task.id)
+        if container is None:
+            return done.succeed(Failure(ContainerError("No such container: " + task.id)))
+        if container.started_at is not None:
+            return done.succeed()
+        delay = self._draw("start", task, task.spec.container.behaviour.start)
+        timeout = simpy.Timeout(self.env, delay, (container, done, driver.out.cause))
+        timeout.callbacks.append(self._started)
+        return done
+
+    def _started(self, event: simpy.Event) -> None:
+        container: Container
+        container, done, cause = event._value
+        if self.containers.get(container.task) is not container:
+            return
+        if container.stopping:  # it was told to stop before it ran
+            fire(done, Failure(ContainerError("container was stopped before it started")), cause)
+            return
+        container.started_at = self.env.now
+        container.run += 1
+        fact = ContainerStarted(self.host.name, container.task, container.name, container.service)
+        seq = self.host.trace.record(fact, self.env.now, cause)
+        behaviour = container.spec.spec.container.behaviour
+        if behaviour.run is not None:
+            delay = self._draw("run", container.spec, behaviour.run)
+            timeout = simpy.Timeout(self.env, delay, (container, container.run, behaviour.exit, seq))
+            timeout.callbacks.append(self._ran_out)
+        fire(done, None, seq)
+
+    def _ran_out(self, event: simpy.Event) -> None:
+        container, run, code, cause = event._value
+        if container.running and container.run == run:
+            self._end(container, code, "exited", cause)
+
+    def _wait(self, driver: Driver, command: Wait) -> simpy.Event:
+        done = simpy.Event(self.env)
+        container = self.containers.get(command.task.id)
+        if container is None:
+            gone = Failure(ContainerError("No such container: " + command.task.id))
+            return simpy.Timeout(self.env, RESTORE, gone)
+        if container.exit_code is not None:
+            return done.succeed(container.exit_code)
+        if container.ended is None:
+            container.ended = simpy.Event(self.env)
+        container.ended.callbacks.append(lambda e: fire(done, e._value, e.cause))
+        return done
+
+    def _stop(self, driver: Driver, command: Stop) -> simpy.Event:
+        done = simpy.Event(self.env)
+        container = self.containers.get(command.task.id)
+        if container is None or not container.running:
+            if container is not None:
+                container.stopping = True
+            return done.succeed(container.exit_code if container else None)
+        if not container.stopping:
+            container.stopping = True
+            task = container.spec
+            behaviour = task.spec.container.behaviour
+            delay = self._draw("stop", task, behaviour.stop)
+            grace = task.spec.container.stop_grace_period
+            code = 0 if behaviour.on_stop == "complete" else TERMINATED
+            if grace is not None and delay > grace:
+                delay, code = grace, KILLED  # SIGKILL ends it
+            timeout = simpy.Timeout(self.env, delay, (container, container.run, code, driver.out.cause))
+            timeout.callbacks.append(self._stopped)
+        if container.ended is None:
+            container.ended = simpy.Event(self.env)
+        container.ended.callbacks.append(lambda e: fire(done, e._value, e.cause))
+        return done
+
+    def _stopped(self, event: simpy.Event) -> None:
+        container, run, code, cause = event._value
+        if container.running and container.run == run:
+            self._end(container, code, "stopped", cause)
+
+    def _remove(self, driver: Driver, command: Remove) -> simpy.Event:
+        container = self.containers.pop(command.task_id, None)
+        if container is not None and container.running:
+            self._end(container, KILLED, "killed", driver.out.cause)
+        return simpy.Event(self.env).succeed()
+
+    # -- what the world does --
+    def _end(self, container: Container, code: int, why: str, cause: int) -> None:
+        container.exit_code = code
+        fact = ContainerExited(self.host.name, container.task, container.name, container.service, code, why)
+        seq = self.host.trace.record(fact, self.env.now, cause)
+        if container.ended is not None:
+            fire(container.ended, code, seq)
+
+    def kill(self, task_id: str, code: int = KILLED, cause: int = 0) -> None:
+        """A container's process dies (fault `kill`)."""
+        container = self.containers[task_id]
+        assert container.running, f"{container.name} does not run on {self.host.name}"
+        self._end(container, code, "killed", cause)
+
+    def _crashed(self, how: str, cause: int) -> None:
+        self._pulling.clear()
+        for container in self.containers.values():
+            if container.running:
+                container.ended = None
+                self._end(container, KILLED, "crash", cause)
+        self.containers.clear()

@@ -1,0 +1,503 @@
+"""Hosts and drivers: the one place where machines meet SimPy.
+
+A host is a simulated computer: drivers, a disk, an engine, on or off. A driver owns one machine: it hands it its
+stimuli, performs its effects, and has a SimPy process of its own. A stimulus that reaches an idle machine is served
+inside the delivery's own event (half the cost of waking a process); when a handler must wait, the process carries
+it to its end, and the inbox stays closed until then. Handlers begun with `start` are carried beside by callbacks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Mapping
+from heapq import heappop, heappush
+from itertools import count
+from random import Random
+from typing import Any, NamedTuple
+
+import simpy
+
+from ..errors import ApiError, LeadershipLost
+from ..machine import (
+    STREAM,
+    Address,
+    Batch,
+    Call,
+    Execute,
+    Handler,
+    Machine,
+    Outbox,
+    Persist,
+    Request,
+    Sleep,
+    Transport,
+    Update,
+)
+from ..trace.events import HostCrashed, HostStarted
+from ..trace.recorder import Trace
+from . import rng
+from .clock import Clock
+from .disk import Disk
+from .network import ANSWER, CALL, MESSAGE, Network, Packet
+
+Micros = int
+
+
+class Failure(NamedTuple):
+    """The value of an event whose effect failed: the error to raise in the handler."""
+
+    error: Exception
+
+
+def fire(event: simpy.Event, value: Any, cause: int = 0) -> None:
+    """Trigger an event and run its callbacks now, inside the current event, instead of scheduling another."""
+    event._ok = True
+    event._value = value
+    event.cause = cause  # type: ignore[attr-defined]
+    callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
+    for callback in callbacks:
+        callback(event)
+
+
+Performer = Callable[["Driver", Any], simpy.Event]
+
+
+class Host:
+    """A computer of the cluster. `boot` starts its software, at power-on and after a crash."""
+
+    def __init__(
+        self, env: Clock, trace: Trace, network: Network, name: str, seed: int, fsync: tuple[int, int]
+    ) -> None:
+        self.env = env
+        self.trace = trace
+        self.network = network
+        self.name = name
+        self.seed = seed
+        self.disk = Disk(env, rng.stream(seed, "disk", name), fsync)
+        self.drivers: dict[str, Driver] = {}
+        self.up = True
+        self.proxy: str | None = None  # the machine that serves calls for machines that do not run here
+        self.refuses = False  # off, but its kernel answers: connection refused
+        self.performers: dict[type, Performer] = {Persist: _persist, Sleep: _sleep, Request: _request}
+        self.boot: Callable[[int], None] = lambda cause: None
+        self.on_crash: list[Callable[[str, int], None]] = []
+        self._streams: dict[str, Random] = {}
+        network.hosts[name] = self
+
+    def stream(self, machine: str) -> Random:
+        """A machine's random stream goes on over restarts of the machine."""
+        found = self._streams.get(machine)
+        if found is None:
+            found = self._streams[machine] = rng.stream(self.seed, "machine", self.name, machine)
+        return found
+
+    # -- machines --
+    def spawn(self, name: str, machine: Machine, saved: Mapping[Any, Any] | None, cause: int) -> Driver:
+        assert name not in self.drivers, f"{self.name}/{name} runs already"
+        driver = self.drivers[name] = Driver(self, name, machine)
+        driver.serve(machine.on_start, (self.disk.read(name) if saved is None else saved,), cause)
+        return driver
+
+    def halt(self, name: str) -> None:
+        driver = self.drivers.pop(name, None)
+        if driver is not None:
+            driver.machine.on_stop(driver.out)
+            driver.stop()
+
+    # -- what the network brings --
+    def receive(self, packet: Packet) -> None:
+        driver = self.drivers.get(packet.dst.machine)
+        if driver is None and packet.kind == CALL and self.proxy is not None:
+            driver = self.drivers.get(self.proxy)
+        if driver is None:
+            if packet.kind == CALL:  # nobody serves this here: gRPC Unimplemented or a stopped service
+                error = ApiError("Unavailable", f"{packet.dst} is not running")
+                self.answer(packet.dst, packet.body, Failure(error), packet.cause)
+            return
+        if packet.kind == MESSAGE:
+            driver.serve(driver.on_message, (packet.src, packet.body), packet.cause)
+        elif packet.kind == CALL:
+            driver.serve(driver.on_call, (packet.body,), packet.cause)
+        elif packet.kind == ANSWER:
+            driver.answered(packet.body[0], packet.body[1], packet.cause)
+        else:
+            error = ApiError("Unavailable", f"connection error: {packet.src.node} refused the connection")
+            driver.answered(packet.body, Failure(error), packet.cause)
+
+    def answer(self, src: Address, call: Call, response: Any, cause: int) -> None:
+        self.network.carry(Packet(src, call.src, ANSWER, (call.id, response), cause, self.env.now), STREAM)
+
+    def lost(self, node: str, cause: int) -> None:
+        """Connections to `node` were reset."""
+        for driver in list(self.drivers.values()):
+            driver.lost(node, cause)
+
+    def wake(self, machine: str, message: Any) -> None:
+        driver = self.drivers.get(machine)
+        if driver is not None:
+            driver.serve(driver.on_message, (driver.address, message), driver.out.cause)
+
+    # -- on and off --
+    def crash(self, how: str, cause: int) -> int:
+        """Go off: `power` (silent, unsynced writes lost) or `process` (connections reset, disk whole)."""
+        assert self.up, f"{self.name} is off already"
+        self.up = False
+        self.refuses = how == "process"
+        seq = self.trace.record(HostCrashed(self.name, how), self.env.now, cause)
+        drivers, self.drivers = self.drivers, {}
+        for driver in drivers.values():
+            driver.stop()
+        self.disk.crash(power=how == "power")
+        for told in self.on_crash:
+            told(how, seq)
+        self.network.silence(self.name, seq)
+        if how == "process":
+            self.network.reset_connections(self.name, seq)
+        self.network.disturb(self.name)
+        return seq
+
+    def start(self, cause: int) -> int:
+        """Power on: the engine starts, and with it what was there before."""
+        assert not self.up, f"{self.name} is on already"
+        self.up = True
+        self.refuses = False
+        seq = self.trace.record(HostStarted(self.name), self.env.now, cause)
+        self.boot(seq)
+        self.network.disturb(self.name)
+        return seq
+
+
+class Driver:
+    """Owns one machine: its inbox, its timers, its waiting handlers, its SimPy process."""
+
+    __slots__ = (
+        "_armed", "_beside", "_calls", "_heap", "_next_call", "_order", "_scheduled", "_timers", "_wake", "address",
+        "busy", "env", "handler", "host", "inbox", "machine", "name", "on_call", "on_message", "out", "process",
+        "stopped",
+    )  # fmt: skip
+
+    def __init__(self, host: Host, name: str, machine: Machine) -> None:
+        self.host = host
+        self.env = host.env
+        self.name = name
+        self.address = Address(host.name, name)
+        self.machine = machine
+        self.on_message = machine.on_message
+        self.on_call = machine.on_call
+        self.out = DriverOutbox(self)
+        self.inbox: deque[tuple[Any, tuple[Any, ...], int]] = deque()
+        self.busy = False
+        self.stopped = False
+        self.handler: Generator[Any, Any, Any] | None = None
+        self._beside: dict[_Beside, None] = {}
+        self._calls: dict[int, tuple[simpy.Event, str]] = {}
+        self._next_call = 0
+        self._timers: dict[Any, tuple[Micros, int, str | None, Micros]] = {}
+        self._scheduled: dict[Any, Micros] = {}
+        self._heap: list[tuple[Micros, int, Any]] = []
+        self._order = count()
+        self._armed: Micros | None = None
+        self._wake = simpy.Event(self.env)
+        self.process = self.env.process(self._carry())
+
+    # -- stimuli --
+    def serve(self, stimulus: Callable[..., Handler], args: tuple[Any, ...], cause: int) -> None:
+        """Hand a stimulus to the machine, now or when its main handler has ended."""
+        if self.busy:
+            self.inbox.append((stimulus, args, cause))
+            return
+        out = self.out
+        out.now = self.env.now
+        out.cause = cause
+        handler = stimulus(*args, out)
+        if handler is not None:
+            event = self.advance(handler, None)
+            if event is not None:
+                self.busy = True
+                self.handler = handler
+                self._wake.succeed((handler, event, out.cause))
+
+    def _carry(self) -> Generator[simpy.Event, Any, None]:
+        """The machine's process: carries handlers that wait, then serves what arrived meanwhile."""
+        while True:
+            handler, event, cause = yield self._wake
+            self._wake = simpy.Event(self.env)
+            while event is not None:
+                value = yield event
+                if self.stopped:
+                    return
+                self.out.cause = getattr(event, "cause", 0) or cause
+                event = self.advance(handler, value)
+                cause = self.out.cause
+            self.busy = False
+            self.handler = None
+            while self.inbox and not self.busy and not self.stopped:
+                self.serve(*self.inbox.popleft())
+
+    def advance(self, handler: Generator[Any, Any, Any], value: Any) -> simpy.Event | None:
+        """Resume a handler until it waits again: the event it waits for, or None at its end."""
+        self.out.now = self.env.now
+        try:
+            effect = handler.throw(value.error) if type(value) is Failure else handler.send(value)
+        except StopIteration:
+            return None
+        except LeadershipLost:
+            return None  # what was under way ends here; the components are about to be stopped
+        return self.host.performers[type(effect)](self, effect)
+
+    def beside(self, handler: Generator[Any, Any, Any]) -> None:
+        cause = self.out.cause
+        event = self.advance(handler, None)
+        if event is not None:
+            carrier = _Beside(self, handler, self.out.cause)
+            self._beside[carrier] = None
+            carrier.wait(event)
+        self.out.cause = cause
+
+    def lost(self, node: str, cause: int) -> None:
+        """Calls to `node` fail at once; then the machine is told."""
+        for id, (_, dst) in list(self._calls.items()):
+            if dst == node and id in self._calls:
+                self.answered(id, Failure(ApiError("Unavailable", f"connection error: reset by {node}")), cause)
+        if type(self.machine).on_lost is not Machine.on_lost and not self.stopped:
+            self.serve(self.machine.on_lost, (node,), cause)
+
+    # -- calls --
+    def request(self, request: Request) -> simpy.Event:
+        id = self._next_call
+        self._next_call = id + 1
+        event = simpy.Event(self.env)
+        self._calls[id] = (event, request.dst.node)
+        now = self.env.now
+        call = Call(self.address, id, request.request, now + request.timeout, request.dst.machine)
+        self.set_timer(_Deadline(id), request.timeout, request.dst.node)
+        packet = Packet(self.address, request.dst, CALL, call, self.out.cause, now)
+        self.host.network.carry(packet, STREAM)
+        return event
+
+    def answered(self, id: int, value: Any, cause: int) -> None:
+        pending = self._calls.pop(id, None)
+        if pending is None:
+            return  # too late: the caller has given up
+        self._timers.pop(_Deadline(id), None)
+        fire(pending[0], value, cause)
+
+    # -- timers: deadlines, with at most one pending timeout that is re-armed when it rings early --
+    def set_timer(self, name: Any, delay: Micros, awaits: str | None) -> None:
+        now = self.env.now
+        when = now + delay
+        self._timers[name] = (when, self.out.cause, awaits, now)
+        scheduled = self._scheduled.get(name)
+        if scheduled is None or when < scheduled:
+            self._scheduled[name] = when
+            heappush(self._heap, (when, next(self._order), name))
+            if self._armed is None or when < self._armed:
+                self._arm(when)
+
+    def _arm(self, when: Micros) -> None:
+        self._armed = when
+        timeout = simpy.Timeout(self.env, when - self.env.now, when)
+        timeout.callbacks.append(self._ring)
+
+    def _ring(self, event: simpy.Event) -> None:
+        if self.stopped or event._value != self._armed:
+            return
+        self._armed = None
+        now = self.env.now
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            when, _, name = heappop(heap)
+            if self._scheduled.get(name) != when:
+                continue
+            del self._scheduled[name]
+            timer = self._timers.get(name)
+            if timer is None:
+                continue
+            if timer[0] > now:
+                self._scheduled[name] = timer[0]
+                heappush(heap, (timer[0], next(self._order), name))
+                continue
+            del self._timers[name]
+            if not self._rang(name, timer):
+                return
+        self._arm_next()
+
+    def _arm_next(self) -> None:
+        if self._heap and (self._armed is None or self._heap[0][0] < self._armed):
+            self._arm(self._heap[0][0])
+
+    def _rang(self, name: Any, timer: tuple[Micros, int, str | None, Micros]) -> bool:
+        """Serve it; False when that stopped this driver."""
+        _, cause, awaits, since = timer
+        if awaits is not None:
+            cause = self.host.network.silenced(awaits, self.host.name, since) or cause
+        if type(name) is _Deadline:
+            error = ApiError("DeadlineExceeded", "context deadline exceeded")
+            pending = self._calls.pop(name.id, None)
+            if pending is not None:
+                fire(pending[0], Failure(error), cause)
+        else:
+            self.serve(self.machine.on_timer, (name,), cause)
+        return not self.stopped
+
+    def stop(self) -> None:
+        """No more stimuli, no more effects; what waits is closed where it stands."""
+        self.stopped = True
+        self.busy = True  # nothing is served any more
+        self.inbox.clear()
+        self._timers.clear()
+        self._calls.clear()
+        if self.handler is not None:
+            _close(self.handler)
+        for carrier in self._beside:
+            _close(carrier.handler)
+        self._beside.clear()
+
+
+def _close(handler: Generator[Any, Any, Any]) -> None:
+    # A handler may halt its own machine; it is running, so it ends by itself.
+    if not handler.gi_running:  # type: ignore[attr-defined]
+        handler.close()
+
+
+class _Deadline(NamedTuple):
+    """Timer name of a call's deadline."""
+
+    id: int
+
+
+class _Beside:
+    """A handler that waits beside the others, resumed by callbacks."""
+
+    __slots__ = ("cause", "driver", "handler")
+
+    def __init__(self, driver: Driver, handler: Generator[Any, Any, Any], cause: int) -> None:
+        self.driver = driver
+        self.handler = handler
+        self.cause = cause
+
+    def wait(self, event: simpy.Event | None) -> None:
+        while event is not None:
+            if not event.processed:
+                event.callbacks.append(self.resume)
+                return
+            event = self._go_on(event)  # it has fired already
+        self.driver._beside.pop(self, None)
+
+    def resume(self, event: simpy.Event) -> None:
+        if not self.driver.stopped:
+            self.wait(self._go_on(event))
+
+    def _go_on(self, event: simpy.Event) -> simpy.Event | None:
+        driver = self.driver
+        before = driver.out.cause
+        driver.out.cause = getattr(event, "cause", 0) or self.cause
+        following = driver.advance(self.handler, event._value)
+        self.cause = driver.out.cause
+        driver.out.cause = before
+        return following
+
+
+class DriverOutbox(Outbox):
+    """The real outbox: effects happen."""
+
+    __slots__ = ("_rng", "address", "cause", "driver", "env", "host", "network", "now", "trace")
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.host = driver.host
+        self.env = driver.env
+        self.network = driver.host.network
+        self.trace = driver.host.trace
+        self.address = driver.address
+        self.now = driver.env.now
+        self.cause = 0
+        self._rng: Random | None = None
+
+    @property
+    def rng(self) -> Random:  # type: ignore[override]
+        if self._rng is None:
+            self._rng = self.host.stream(self.driver.name)
+        return self._rng
+
+    def send(self, dst: Address, message: Any, transport: Transport = STREAM) -> None:
+        self.network.carry(Packet(self.address, dst, MESSAGE, message, self.cause, self.now), transport)
+
+    def tell(self, machine: str, message: Any) -> None:
+        if machine in self.host.drivers:
+            self.send(Address(self.address.node, machine), message)
+
+    def reply(self, call: Call, response: Any) -> None:
+        self.host.answer(self.address, call, response, self.cause)
+
+    def fail(self, call: Call, error: Exception) -> None:
+        self.host.answer(self.address, call, Failure(error), self.cause)
+
+    def set_timer(self, name: Any, delay: Micros, awaits: str | None = None) -> None:
+        self.driver.set_timer(name, delay, awaits)
+
+    def cancel_timer(self, name: Any) -> None:
+        self.driver._timers.pop(name, None)
+
+    def emit(self, event: Any) -> int:
+        self.cause = seq = self.trace.record(event, self.now, self.cause)
+        return seq
+
+    def count(self, kind: str) -> None:
+        self.trace.note(kind, self.now, self.address.node)
+
+    def start(self, handler: Handler) -> None:
+        if handler is not None:
+            self.driver.beside(handler)
+
+    def spawn(self, name: str, machine: Machine, saved: Mapping[Any, Any] | None = None) -> None:
+        self.host.spawn(name, machine, saved, self.cause)
+
+    def halt(self, name: str) -> None:
+        self.host.halt(name)
+
+    def save(self, writes: Mapping[Any, Any]) -> None:
+        self.host.disk.store(self.driver.name, writes)
+
+    def blame(self, node: str, since: Micros) -> None:
+        self.cause = self.network.silenced(node, self.host.name, since) or self.cause
+
+    def quiet(self, *nodes: str) -> bool:
+        return self.network.quiet(self.host.name, *nodes)
+
+    def stream(self, name: str) -> Random:
+        return rng.stream(self.host.seed, name)
+
+
+def performer(submit: Callable[..., None], payload: Callable[[Any], Any]) -> Performer:
+    """A performer that hands (machine, payload, cause, done) to `submit`; the event fires when `done` is called.
+
+    `done(result, error, cause)`: the handler is resumed with the result, or the error is raised in it.
+    """
+
+    def perform(driver: Driver, effect: Any) -> simpy.Event:
+        event = simpy.Event(driver.env)
+
+        def done(result: Any, error: Exception | None, cause: int) -> None:
+            event.cause = cause  # type: ignore[attr-defined]
+            event.succeed(result if error is None else Failure(error))
+
+        submit(driver.name, payload(effect), driver.out.cause, done)
+        return event
+
+    return perform
+
+
+def _persist(driver: Driver, effect: Persist) -> simpy.Event:
+    return driver.host.disk.write(driver.name, effect.writes)
+
+
+def _sleep(driver: Driver, effect: Sleep) -> simpy.Event:
+    return simpy.Timeout(driver.env, effect.duration)
+
+
+def _request(driver: Driver, effect: Request) -> simpy.Event:
+    return driver.request(effect)
+
+
+__all__ = ["Batch", "Driver", "Execute", "Failure", "Host", "Update", "fire"]
