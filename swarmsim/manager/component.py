@@ -1,0 +1,54 @@
+"""The leader-only components: what a manager starts when it gains leadership, and stops, in which order, when it loses
+it.
+
+SwarmKit manager/manager.go `becomeLeader`, `becomeFollower`. Each is a machine with a driver (and so a SimPy process)
+of its own; those that watch the store get one `Committed` message for each commit.
+"""
+
+from __future__ import annotations
+
+from ..api.objects import Cluster, Network, Node, Service, Task
+
+#: In the order of their start.
+START_ORDER = (
+    "key_manager",
+    "dispatcher",
+    "ca",
+    "allocator",
+    "scheduler",
+    "constraint_enforcer",
+    "task_reaper",
+    "orchestrator",
+    "jobs_orchestrator",
+    "global_orchestrator",
+    "role_manager",
+)
+
+#: In the order of their stop. The jobs orchestrator is missing: it runs on until the manager stops (a quirk of
+#: the original; its writes fail meanwhile).
+STOP_ORDER = (
+    "dispatcher",
+    "ca",
+    "allocator",
+    "constraint_enforcer",
+    "orchestrator",
+    "global_orchestrator",
+    "task_reaper",
+    "scheduler",
+    "role_manager",
+    "key_manager",
+)
+
+#: Which kinds of objects each of them watches: a commit without any of these is not told.
+WATCHES: dict[str, frozenset[type]] = {
+    "dispatcher": frozenset({Task, Node, Cluster}),
+    "allocator": frozenset({Task, Service, Node, Network}),
+    "scheduler": frozenset({Task, Service, Node}),
+    "constraint_enforcer": frozenset({Node}),
+    "task_reaper": frozenset({Task, Service, Cluster}),
+    "orchestrator": frozenset({Task, Service, Node}),
+    "jobs_orchestrator": frozenset({Task, Service}),
+    "global_orchestrator": frozenset({Task, Service, Node}),
+    "role_manager": frozenset({Node}),
+    "key_manager": frozenset({Cluster}),
+}

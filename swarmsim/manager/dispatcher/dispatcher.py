@@ -1,0 +1,440 @@
+"""The dispatcher: stage five. Sessions of agents, their heartbeats, their assignments, their reports.
+
+SwarmKit manager/dispatcher/dispatcher.go and nodes.go; reference/cluster.md 2.6. Runs on the leader only. It alone
+decides that a node is DOWN: a heartbeat that is missed for three periods. Reports are gathered for 100 ms and written
+in one batch, the last of a task wins, so quick intermediate states can be missing in the store.
+
+Leaves out: log streams; volumes. A status-only change of a node object is not pushed to its agent, which would
+ignore it. See `assignments` for what a node is sent, `heartbeat` for the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...api.heartbeat import Pulse, catch_up, draw_period, first_pulse
+from ...api.ids import new_id
+from ...api.messages import (
+    AssignmentsRequest,
+    Committed,
+    Forwarded,
+    HeartbeatRequest,
+    MembersChanged,
+    SessionEnded,
+    SessionMessage,
+    SessionRequest,
+    ToAgent,
+    UpdateTaskStatusRequest,
+)
+from ...api.objects import Cluster, Node, NodeDescription, NodeStatus, Task, TaskStatus
+from ...api.states import NodeState, TaskState
+from ...errors import ApiError
+from ...machine import Address, Call, Disturbed, Handler, Machine, Micros, Outbox
+from ...store.actions import CREATE, REMOVE, UPDATE, Change
+from ...store.memory_store import MemoryStore
+from ...trace.events import AssignmentsSent, HeartbeatExpired, NodeRegistered
+from .assignments import AssignmentSet
+from .heartbeat import (
+    BATCH_INTERVAL,
+    BATCH_ITEMS,
+    GRACE_MULTIPLIER,
+    ORPHAN_AFTER,
+    UNKNOWN_MULTIPLIER,
+    RateLimit,
+)
+
+ASSIGNMENT_INTERVAL: Micros = 100_000
+ASSIGNMENT_ITEMS = 100
+MOVED_TO_UNKNOWN = 'Node moved to "unknown" state due to leadership change in cluster'
+UNKNOWN_FAILURE = 'heartbeat failure for node in "unknown" state'
+HEARTBEAT_FAILURE = "heartbeat failure"
+
+
+NO_PULSE = Pulse(0, 0)
+
+
+@dataclass(slots=True)
+class Session:
+    """The dispatcher's entry for a node. `id` empty: UNKNOWN since the leader changed, not registered yet."""
+
+    node_id: str
+    host: str
+    id: str = ""
+    via: str = ""  # the manager that proxies for the agent; empty: connected here
+    pulse: Pulse = NO_PULSE  # the last heartbeat, and the period that was drawn then
+    grace: Micros = 0
+    dozing: bool = False  # healthy heartbeats are skipped: no timer runs
+    limit: RateLimit = field(default_factory=RateLimit)
+    assignments: AssignmentSet | None = None
+
+
+@dataclass(slots=True)
+class NodeUpdate:
+    """A node's state (and what it says of itself) to be written with the next batch."""
+
+    state: NodeState
+    message: str
+    cause: int
+    description: NodeDescription | None = None
+
+
+class Dispatcher(Machine):
+    """`members()` gives the hosts of all Raft members. `formed`: node id -> session id of a cluster handed over."""
+
+    def __init__(
+        self,
+        node: str,
+        store: MemoryStore,
+        members: Callable[[], tuple[str, ...]],
+        formed: Mapping[str, str] | None = None,
+    ) -> None:
+        self.node = node
+        self.store = store
+        self.members = members
+        self.formed = formed
+        self.sessions: dict[str, Session] = {}
+        self.down: dict[str, None] = {}
+        self._statuses: dict[str, tuple[TaskStatus, int]] = {}
+        self._nodes: dict[str, NodeUpdate] = {}
+        self._registering: list[tuple[Call, SessionRequest, str, int]] = []
+        self._flushing = False
+        self._phase: Micros = 0
+        self._period: Micros = 5_000_000
+
+    # -- start: a new leader knows no session --
+    def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
+        self._phase = int(out.rng.random() * BATCH_INTERVAL)
+        cluster = self.store.cluster
+        if cluster is not None and cluster.spec.heartbeat_period > 0:
+            self._period = cluster.spec.heartbeat_period
+        if self.formed is not None:
+            self._take_over(out)
+            return None
+        return self._mark_unknown(out)
+
+    def _take_over(self, out: Outbox) -> None:
+        """A cluster that is handed over formed: every agent is connected, heartbeats in drawn phases."""
+        assert self.formed is not None
+        for node in self.store.nodes.values():
+            session = self.sessions[node.id] = Session(node.id, node.hostname, self.formed[node.id])
+            session.assignments = AssignmentSet(self.store)
+            session.assignments.message(complete=True)
+            session.pulse = first_pulse(session.id, out, self._period)
+            session.dozing = out.quiet(session.host, *self.members())
+            if not session.dozing:
+                self._await_beat(session, out)
+
+    def _mark_unknown(self, out: Outbox) -> Generator[Any, Any, None]:
+        """dispatcher.go `markNodesUnknown`: nodes already DOWN stay so, with a fresh 24 h timer."""
+        nodes = list(self.store.nodes.values())
+        yield out.batch([self._unknown_change(node.id) for node in nodes if node.status.state != NodeState.DOWN])
+        for node in nodes:
+            if node.status.state == NodeState.DOWN:
+                self._await_orphaning(node.id, node.hostname, out)
+                continue
+            session = self.sessions.setdefault(node.id, Session(node.id, node.hostname))
+            session.pulse = Pulse(out.now, draw_period(self._period, out.rng) * UNKNOWN_MULTIPLIER, self._period)
+            self._await_beat(session, out)
+
+    def _unknown_change(self, node_id: str) -> Callable[[Any], Any]:
+        def change(tx: Any) -> None:
+            node: Node | None = tx.get(Node, node_id)
+            if node is not None and node.status.state != NodeState.DOWN:
+                status = NodeStatus(NodeState.UNKNOWN, MOVED_TO_UNKNOWN, node.status.addr)
+                tx.update(node.evolve(status=status))
+
+        return change
+
+    # -- requests --
+    def on_call(self, call: Call, out: Outbox) -> Handler:
+        request, via, host = call.request, "", call.src.node
+        if type(request) is Forwarded:
+            via, host, request = call.src.node, request.origin, request.request
+        try:
+            if type(request) is HeartbeatRequest:
+                out.reply(call, self._heartbeat(request, out))
+            elif type(request) is UpdateTaskStatusRequest:
+                self._update_statuses(request, out)
+                out.reply(call, None)
+            elif type(request) is AssignmentsRequest:
+                out.reply(call, self._assignments(request, out))
+            elif type(request) is SessionRequest:
+                self._session(call, request, via, host, out)
+            else:
+                raise ApiError("Unimplemented", f"unknown method {type(request).__name__}")
+        except ApiError as error:
+            out.fail(call, error)
+        return None
+
+    def _known(self, node_id: str, session_id: str) -> Session:
+        session = self.sessions.get(node_id)
+        if session is None:
+            raise ApiError("NotFound", "node not registered")
+        if not session_id or session.id != session_id:
+            raise ApiError("InvalidArgument", "session invalid")
+        return session
+
+    def _session(self, call: Call, request: SessionRequest, via: str, host: str, out: Outbox) -> None:
+        """Go on with a live session, or register: answered when the batch with READY is committed."""
+        session = self.sessions.get(request.node_id)
+        if session is None or not session.id or session.id != request.session_id:
+            if session is not None and not session.limit.allows(out.now):
+                raise ApiError("Unavailable", f"node {request.node_id} exceeded rate limit count of registrations")
+            if self.store.get(Node, request.node_id) is None:
+                raise ApiError("NotFound", "node not found")
+        self._registering.append((call, request, via, out.cause))
+        update = NodeUpdate(NodeState.READY, "", out.cause, request.description)
+        self._nodes[request.node_id] = update
+        self._await_batch(out)
+
+    def _registered(self, call: Call, request: SessionRequest, via: str, out: Outbox) -> None:
+        """The batch is committed: the session exists from now on."""
+        node: Node | None = self.store.get(Node, request.node_id)
+        if node is None:
+            return out.fail(call, ApiError("NotFound", "node not found"))
+        host = call.request.origin if type(call.request) is Forwarded else call.src.node
+        session = self.sessions.get(node.id)
+        if session is None:
+            session = self.sessions[node.id] = Session(node.id, host)
+        if not session.id or session.id != request.session_id:
+            session.id = new_id(out.rng)
+            out.emit(NodeRegistered(host, session.id, self.node))
+        session.host, session.via, session.assignments = host, via, None
+        self.down.pop(node.id, None)
+        out.cancel_timer(("orphan", node.id))
+        self._beat(session, out)
+        out.reply(call, self._session_message(session, node))
+        return None
+
+    def _session_message(self, session: Session, node: Node) -> SessionMessage:
+        cluster = self.store.cluster
+        keys = cluster.network_keys if cluster else ()
+        return SessionMessage(session.id, node, self.members(), keys, cluster.ca_digest if cluster else "")
+
+    def _heartbeat(self, request: HeartbeatRequest, out: Outbox) -> Pulse:
+        session = self._known(request.node_id, request.session_id)
+        return self._beat(session, out, dozing=request.dozing and out.quiet(session.host, *self.members()))
+
+    def _beat(self, session: Session, out: Outbox, dozing: bool = False) -> Pulse:
+        session.pulse = Pulse(out.now, draw_period(self._period, out.rng), self._period)
+        session.dozing = dozing
+        if dozing:
+            out.cancel_timer(("node", session.node_id))
+        else:
+            self._await_beat(session, out)
+        return session.pulse
+
+    def _await_beat(self, session: Session, out: Outbox) -> None:
+        """The node is DOWN when nothing is heard within the grace after its last heartbeat."""
+        session.grace = session.pulse.period * GRACE_MULTIPLIER
+        left = max(session.pulse.at + session.grace - out.now, 0)
+        out.set_timer(("node", session.node_id), left, awaits=session.host)
+
+    def _disturbed(self, out: Outbox) -> None:
+        """Heartbeats may fail from now on: find out when the last were, and await the next."""
+        members = self.members()
+        for session in self.sessions.values():
+            if session.dozing and not out.quiet(session.host, *members):
+                session.pulse = catch_up(session.pulse, session.id, out)
+                session.dozing = False
+                self._await_beat(session, out)
+
+    def _update_statuses(self, request: UpdateTaskStatusRequest, out: Outbox) -> None:
+        self._known(request.node_id, request.session_id)
+        for task_id, _, _ in request.updates:
+            task: Task | None = self.store.get(Task, task_id)
+            if task is not None and task.node_id != request.node_id:
+                raise ApiError("PermissionDenied", "cannot update a task not assigned this node")
+        for task_id, status, cause in request.updates:
+            if self.store.get(Task, task_id) is not None:
+                self._statuses[task_id] = (status, cause)
+        self._await_batch(out)
+
+    def _assignments(self, request: AssignmentsRequest, out: Outbox) -> Any:
+        session = self._known(request.node_id, request.session_id)
+        session.assignments = AssignmentSet(self.store)
+        for task in self.store.tasks_on_node(request.node_id):
+            session.assignments.add_or_update(task, out.cause)
+        return self._told(session, complete=True, out=out)
+
+    # -- batches of reports: a 100 ms ticker that costs nothing while there is nothing --
+    def _await_batch(self, out: Outbox) -> None:
+        if self._flushing:
+            return
+        if len(self._statuses) + len(self._nodes) >= BATCH_ITEMS:
+            out.set_timer("batch", 0)
+        else:
+            out.set_timer("batch", BATCH_INTERVAL - (out.now - self._phase) % BATCH_INTERVAL)
+
+    def _flush(self, out: Outbox) -> Generator[Any, Any, None]:
+        self._flushing = True
+        statuses, self._statuses = self._statuses, {}
+        nodes, self._nodes = self._nodes, {}
+        registering, self._registering = self._registering, []
+        changes = [self._status_change(id, status, cause, out) for id, (status, cause) in statuses.items()]
+        changes += [self._node_change(id, update) for id, update in nodes.items()]
+        yield out.batch(changes)
+        self._flushing = False
+        self._phase = out.now % BATCH_INTERVAL  # the ticker is reset after each batch
+        cause = out.cause
+        for call, request, via, _ in registering:
+            self._registered(call, request, via, out)
+            out.cause = cause
+        if self._statuses or self._nodes or self._registering:
+            self._await_batch(out)
+
+    def _status_change(self, id: str, status: TaskStatus, cause: int, out: Outbox) -> Callable[[Any], Any]:
+        """An equal status, or one that goes back, is ignored."""
+
+        def change(tx: Any) -> None:
+            task: Task | None = tx.get(Task, id)
+            if task is None or status.state < task.status.state:
+                return
+            applied = status.evolve(applied_by=self.node, applied_at=tx.now)
+            if applied.evolve(applied_at=task.status.applied_at, applied_by=task.status.applied_by) == task.status:
+                return
+            tx.update(task.evolve(status=applied), cause=cause)
+
+        return change
+
+    def _node_change(self, id: str, update: NodeUpdate) -> Callable[[Any], Any]:
+        def change(tx: Any) -> None:
+            node: Node | None = tx.get(Node, id)
+            if node is None:
+                return
+            status = NodeStatus(update.state, update.message, node.status.addr)
+            tx.update(
+                node.evolve(status=status, description=update.description or node.description), cause=update.cause
+            )
+
+        return change
+
+    # -- timers --
+    def on_timer(self, name: Any, out: Outbox) -> Handler:
+        if name == "batch":
+            if not self._flushing:
+                out.start(self._flush(out))
+            return None
+        what, node_id = name
+        if what == "node":
+            self._expired(self.sessions.pop(node_id), out)
+        elif what == "assign":
+            session = self.sessions.get(node_id)
+            if session is not None and session.assignments is not None and session.assignments.modifications:
+                self._push(session, self._told(session, complete=False, out=out), out)
+        elif what == "orphan":
+            out.start(self._orphan(node_id, out))
+        return None
+
+    def _expired(self, session: Session, out: Outbox) -> None:
+        """No heartbeat within the grace: the node is DOWN, its session invalid (dispatcher.go `markNodeNotReady`)."""
+        out.emit(HeartbeatExpired(session.host, out.now - session.pulse.at, session.grace))
+        message = HEARTBEAT_FAILURE if session.id else UNKNOWN_FAILURE
+        self._nodes[session.node_id] = NodeUpdate(NodeState.DOWN, message, out.cause)
+        self._await_orphaning(session.node_id, session.host, out)
+        self._await_batch(out)
+
+    def _await_orphaning(self, node_id: str, host: str, out: Outbox) -> None:
+        self.down[node_id] = None
+        out.set_timer(("orphan", node_id), ORPHAN_AFTER, awaits=host)
+
+    def _orphan(self, node_id: str, out: Outbox) -> Generator[Any, Any, None]:
+        """After 24 h DOWN nobody will report these tasks any more (dispatcher.go `moveTasksToOrphaned`)."""
+
+        def orphaned(id: str) -> Callable[[Any], Any]:
+            def change(tx: Any) -> None:
+                task: Task | None = tx.get(Task, id)
+                if task is not None and TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING:
+                    status = task.status.evolve(state=TaskState.ORPHANED, timestamp=tx.now)
+                    tx.update(task.evolve(status=status))
+
+            return change
+
+        self.down.pop(node_id, None)
+        yield out.batch([orphaned(task.id) for task in self.store.tasks_on_node(node_id)])
+
+    # -- what commits mean for sessions --
+    def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
+        if type(message) is Committed:
+            cause = out.cause
+            for change in message.changes:
+                out.cause = change.cause or cause
+                self._changed(change, out)
+            out.cause = cause
+        elif type(message) is Disturbed:
+            self._disturbed(out)
+        elif type(message) is MembersChanged:
+            self._push_to_all(out)
+        return None
+
+    def _changed(self, change: Change, out: Outbox) -> None:
+        kind = type(change.new)
+        if kind is Task and change.kind is not CREATE:
+            self._task_changed(change, out)
+        elif kind is Node and change.kind is REMOVE:
+            self.sessions.pop(change.new.id, None)
+            self._nodes.pop(change.new.id, None)
+        elif kind is Node and change.kind is UPDATE:
+            self._node_changed(change, out)
+        elif kind is Cluster and change.old is not None:
+            self._cluster_changed(change, out)
+
+    def _task_changed(self, change: Change, out: Outbox) -> None:
+        session = self.sessions.get(change.new.node_id)
+        if session is None or session.assignments is None:
+            return
+        act = session.assignments.remove if change.kind is REMOVE else session.assignments.add_or_update
+        if act(change.new, out.cause):
+            full = session.assignments.modifications >= ASSIGNMENT_ITEMS
+            out.set_timer(("assign", session.node_id), 0 if full else ASSIGNMENT_INTERVAL)
+
+    def _node_changed(self, change: Change, out: Outbox) -> None:
+        old, new = change.old, change.new
+        session = self.sessions.get(new.id)
+        if session is None or not session.id:
+            return
+        same = (
+            old.spec == new.spec
+            and old.role == new.role
+            and old.certificate == new.certificate
+            and old.attachments == new.attachments
+        )
+        if not same:
+            self._push(session, self._session_message(session, new), out)
+
+    def _cluster_changed(self, change: Change, out: Outbox) -> None:
+        old, new = change.old, change.new
+        if new.spec.heartbeat_period > 0:
+            self._period = new.spec.heartbeat_period
+        if old.network_keys != new.network_keys or old.ca_digest != new.ca_digest:
+            self._push_to_all(out)
+
+    def _push_to_all(self, out: Outbox) -> None:
+        for session in self.sessions.values():
+            node = self.store.get(Node, session.node_id)
+            if session.id and node is not None:
+                self._push(session, self._session_message(session, node), out)
+
+    def _told(self, session: Session, complete: bool, out: Outbox) -> Any:
+        assert session.assignments is not None, "assignments without a stream"
+        message = session.assignments.message(complete)
+        if message.tasks or message.removed_tasks:
+            cause = max((c for _, c in message.tasks), default=out.cause)
+            out.cause = max(cause, out.cause)
+            out.emit(AssignmentsSent(session.host, complete, len(message.tasks), len(message.removed_tasks)))
+        return message
+
+    def _push(self, session: Session, message: Any, out: Outbox) -> None:
+        """Down the agent's stream, through the manager that it is connected to."""
+        if session.via:
+            out.send(Address(session.via, "api"), ToAgent(session.host, message))
+        else:
+            out.send(Address(session.host, "agent"), message)
+
+    def on_stop(self, out: Outbox) -> None:
+        """Leadership is gone: each stream ends with Aborted."""
+        for session in self.sessions.values():
+            if session.id:
+                self._push(session, SessionEnded(session.id, "node must disconnect"), out)

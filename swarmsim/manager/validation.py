@@ -1,0 +1,310 @@
+"""What the control API accepts: SwarmKit's rules with its texts (manager/controlapi/service.go and its kin).
+
+reference/cluster.md 2.13. Every refusal is an `ApiError` as gRPC carries it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..api.constraints import ConstraintError, parse_constraints
+from ..api.objects import Config, Network, Secret, Service
+from ..api.specs import (
+    ConfigSpec,
+    EndpointSpec,
+    FileReference,
+    GlobalJob,
+    HealthConfig,
+    IpamConfig,
+    NetworkSpec,
+    PublishMode,
+    Replicated,
+    ReplicatedJob,
+    ResolutionMode,
+    Resources,
+    SecretSpec,
+    ServiceSpec,
+    TaskSpec,
+    UpdateConfig,
+)
+from ..api.states import TaskState
+from ..errors import ApiError
+
+_DNS_NAME = re.compile(r"^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$")
+_FILE_NAME = re.compile(r"^[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?$")
+# distribution/reference: [domain[:port]/]path[:tag][@digest]; enough of it to tell a reference from a slip.
+_PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
+_IMAGE = re.compile(
+    rf"^(?:{_DOMAIN}/)?{_PATH}(?:/{_PATH})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{{32,}})?$"
+)
+MIN_NANO_CPUS = 1_000_000
+MIN_MEMORY = 4 << 20
+PREDEFINED = "com.docker.swarm.predefined"
+
+
+def invalid(text: str) -> ApiError:
+    return ApiError("InvalidArgument", text)
+
+
+def is_job(spec: ServiceSpec) -> bool:
+    return isinstance(spec.mode, ReplicatedJob | GlobalJob)
+
+
+def check_name(name: str) -> None:
+    if not name:
+        raise invalid("meta: name must be provided")
+    if not _DNS_NAME.match(name):
+        raise invalid("name must be valid as a DNS name component")
+    if len(name) > 63:
+        raise invalid("name must be 63 characters or fewer")
+
+
+def check_service_spec(spec: ServiceSpec) -> None:
+    """service.go `validateServiceSpec`, in its order."""
+    check_name(spec.name)
+    check_task_spec(spec.task)
+    check_mode(spec)
+    check_update_config(spec.update)
+    check_endpoint(spec.endpoint)
+
+
+def check_task_spec(task: TaskSpec) -> None:
+    if task.resources is not None:
+        check_resources(task.resources.limits)
+        check_resources(task.resources.reservations)
+    if task.restart is not None:
+        if (task.restart.delay or 0) < 0:
+            raise invalid("TaskSpec: restart-delay cannot be negative")
+        if (task.restart.window or 0) < 0:
+            raise invalid("TaskSpec: restart-window cannot be negative")
+    if task.placement is not None:
+        try:
+            parse_constraints(task.placement.constraints)
+        except ConstraintError as error:
+            raise invalid(str(error)) from None
+    check_container(task)
+
+
+def check_resources(r: Resources) -> None:
+    if r.nano_cpus and r.nano_cpus < MIN_NANO_CPUS:
+        raise invalid(f"invalid cpu value {r.nano_cpus / 1e9:g}: Must be at least {MIN_NANO_CPUS / 1e9:g}")
+    if r.memory_bytes and r.memory_bytes < MIN_MEMORY:
+        raise invalid(f"invalid memory value {r.memory_bytes}: Must be at least 4MiB")
+
+
+def check_container(task: TaskSpec) -> None:
+    container = task.container
+    if not container.image:
+        raise invalid("ContainerSpec: image reference must be provided")
+    if not _IMAGE.match(container.image):
+        raise invalid(f'ContainerSpec: "{container.image}" is not a valid repository/tag')
+    seen = set()
+    for mount in container.mounts:
+        if mount.target in seen:
+            raise invalid(f"ContainerSpec: duplicate mount point: {mount.target}")
+        seen.add(mount.target)
+    if container.healthcheck is not None:
+        check_health(container.healthcheck)
+    check_references_shape(container.secrets, "secret")
+    check_references_shape(container.configs, "config")
+
+
+def check_health(health: HealthConfig) -> None:
+    named = (
+        ("Interval", health.interval),
+        ("Timeout", health.timeout),
+        ("StartPeriod", health.start_period),
+        ("StartInterval", health.start_interval),
+    )
+    for name, value in named:
+        if value and value < 1_000:
+            raise invalid(f"ContainerSpec: {name} in HealthConfig cannot be less than 1ms")
+    if health.retries < 0:
+        raise invalid("ContainerSpec: Retries in HealthConfig cannot be negative")
+
+
+def check_references_shape(references: tuple[FileReference, ...], word: str) -> None:
+    """Well-formed, and no two with the same target file."""
+    targets: dict[str, str] = {}
+    for reference in references:
+        if not reference.name:
+            raise invalid(f"malformed {word} reference")
+        if not reference.target:
+            raise invalid(f"malformed file {word} reference, invalid target file name provided")
+        other = targets.get(reference.target)
+        if other is not None:
+            raise invalid(
+                f"{word} references '{other}' and '{reference.name}' have a conflicting target: '{reference.target}'"
+            )
+        targets[reference.target] = reference.name
+
+
+def check_mode(spec: ServiceSpec) -> None:
+    mode = spec.mode
+    if isinstance(mode, Replicated) and mode.replicas < 0:
+        raise invalid("Number of replicas must be non-negative")
+    if isinstance(mode, ReplicatedJob):
+        if mode.max_concurrent < 0:
+            raise invalid("Maximum concurrent jobs must not be negative")
+        if mode.total_completions < 0:
+            raise invalid("Total completed jobs must not be negative")
+    if is_job(spec) and spec.update is not None:
+        raise invalid("Jobs may not have an update config")
+
+
+def check_update_config(config: UpdateConfig | None) -> None:
+    if config is None:
+        return
+    if config.delay < 0:
+        raise invalid("TaskSpec: update-delay cannot be negative")
+    if (config.monitor or 0) < 0:
+        raise invalid("TaskSpec: update-monitor cannot be negative")
+    if not 0 <= config.max_failure_ratio <= 1:
+        raise invalid("TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1")
+
+
+def check_endpoint(endpoint: EndpointSpec | None) -> None:
+    if endpoint is None:
+        return
+    ingress = [p for p in endpoint.ports if p.publish_mode is PublishMode.INGRESS]
+    if endpoint.mode is ResolutionMode.DNSRR and ingress:
+        raise invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
+    seen = set()
+    for port in ingress:
+        key = (port.published_port, port.protocol)
+        if port.published_port and key in seen:
+            raise invalid("EndpointSpec: duplicate published ports provided")
+        seen.add(key)
+
+
+def needs_ingress(spec: ServiceSpec) -> bool:
+    ports = spec.endpoint.ports if spec.endpoint else ()
+    return any(p.publish_mode is PublishMode.INGRESS for p in ports)
+
+
+def check_port_conflicts(spec: ServiceSpec, service_id: str, services: Iterable[Service]) -> None:
+    """service.go `checkPortConflicts`: host against host is the scheduler's business."""
+    ports = spec.endpoint.ports if spec.endpoint else ()
+    wanted = {(p.published_port, p.protocol): p.publish_mode for p in ports if p.published_port}
+    if not wanted:
+        return
+    for service in services:
+        if service.id == service_id:
+            continue
+        taken = [*(service.spec.endpoint.ports if service.spec.endpoint else ())]
+        taken += service.endpoint.ports if service.endpoint else ()
+        for port in taken:
+            mode = wanted.get((port.published_port, port.protocol))
+            if mode is None or (mode is PublishMode.HOST and port.publish_mode is PublishMode.HOST):
+                continue
+            how = "an ingress port" if port.publish_mode is PublishMode.INGRESS else "a host-published port"
+            raise invalid(
+                f"port '{port.published_port}' is already in use by service '{service.name}' ({service.id}) as {how}"
+            )
+
+
+def check_references(spec: ServiceSpec, tx: Any) -> None:
+    """Referenced secrets and configs exist (inside the transaction)."""
+    container = spec.task.container
+    for kind, word, references in ((Secret, "secret", container.secrets), (Config, "config", container.configs)):
+        missing = [r.name for r in references if tx.by_name(kind, r.name) is None]
+        if missing:
+            raise invalid(f"{word}{'s' if len(missing) > 1 else ''} not found: {', '.join(missing)}")
+
+
+def check_update(old: ServiceSpec, new: ServiceSpec) -> None:
+    if old.name != new.name:
+        raise ApiError("Unimplemented", "renaming services is not supported")
+    if type(old.mode) is not type(new.mode):
+        raise ApiError("Unimplemented", "service mode change is not allowed")
+
+
+def check_network_spec(spec: NetworkSpec) -> None:
+    check_name(spec.name)
+    if spec.ingress and spec.attachable:
+        raise invalid("ingress network cannot be attachable")
+    if PREDEFINED in spec.labels:
+        text = f"label {PREDEFINED} is for internally created predefined networks and cannot be applied by users"
+        raise ApiError("PermissionDenied", text)
+    for config in spec.ipam:
+        check_ipam(config)
+
+
+def check_ipam(config: IpamConfig) -> None:
+    try:
+        subnet = ipaddress.ip_network(config.subnet, strict=False)
+    except ValueError:
+        raise invalid(f"ipam configuration: invalid subnet {config.subnet}") from None
+    if config.range:
+        try:
+            inner = ipaddress.ip_network(config.range, strict=False)
+        except ValueError:
+            raise invalid(f"ipam configuration: invalid range {config.range}") from None
+        if inner.version != subnet.version or inner.network_address not in subnet:
+            raise invalid(f"ipam configuration: subnet {config.subnet} does not contain range {config.range}")
+    if config.gateway:
+        try:
+            gateway = ipaddress.ip_address(config.gateway)
+        except ValueError:
+            raise invalid(f"ipam configuration: invalid gateway {config.gateway}") from None
+        if gateway not in subnet:
+            raise invalid(f"ipam configuration: subnet {config.subnet} does not contain gateway {config.gateway}")
+
+
+def check_network_unused(network: Network, tx: Any) -> None:
+    def refuse(text: str) -> ApiError:
+        return ApiError("FailedPrecondition", text)
+
+    if network.predefined:
+        raise refuse(f"network {network.name} ({network.id}) is a swarm predefined network and cannot be removed")
+    for service in tx.all(Service):
+        if network.spec.ingress and needs_ingress(service.spec):
+            raise refuse(f"ingress network cannot be removed because service {service.id} depends on it")
+        if any(a.target in (network.id, network.name) for a in service.spec.task.networks):
+            raise refuse(f"network {network.id} is in use by service {service.id}")
+        for task in tx.tasks_of_service(service.id):
+            live = task.desired_state <= TaskState.RUNNING and task.status.state <= TaskState.RUNNING
+            if live and any(a.network_id == network.id for a in task.networks):
+                raise refuse(f"network {network.id} is in use by task {task.id}")
+
+
+def _check_file_name(name: str) -> None:
+    if not name:
+        raise invalid("name must be provided")
+    if len(name) > 64 or not _FILE_NAME.match(name):
+        raise invalid(
+            "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, "
+            "and the start and end character must be [a-zA-Z0-9]"
+        )
+
+
+def check_secret_spec(spec: SecretSpec) -> None:
+    _check_file_name(spec.name)
+    if spec.driver is not None:
+        if not spec.driver.name:
+            raise invalid("secret driver must have a name")
+        return
+    if not 0 < len(spec.data) < 512_000:
+        raise invalid("secret data must be larger than 0 and less than 512000 bytes")
+
+
+def check_config_spec(spec: ConfigSpec) -> None:
+    _check_file_name(spec.name)
+    if not 0 < len(spec.data) < 1_024_000:
+        raise invalid("config data must be larger than 0 and less than 1024000 bytes")
+
+
+def check_file_unused(obj: Any, word: str, tx: Any) -> None:
+    users = []
+    for service in tx.all(Service):
+        container = service.spec.task.container
+        references = container.secrets if word == "secret" else container.configs
+        if any(r.name == obj.name for r in references):
+            users.append(service.name)
+    if users:
+        noun = "service" if len(users) == 1 else "services"
+        raise invalid(f"{word} '{obj.name}' is in use by the following {noun}: {', '.join(users)}")
