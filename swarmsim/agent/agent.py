@@ -1,0 +1,241 @@
+"""The agent: one on every node, managers too. Keeps a session with a dispatcher, runs what it is assigned, reports.
+
+SwarmKit agent/agent.go and agent/session.go; reference/cluster.md 2.7. One session at a time: any error in its
+heartbeat, its assignments or its stream fails it; the agent then tries again with the same session id, after a random
+backoff, at a manager drawn by weight. Without managers its tasks run on, and may end; the reports go out later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+from ..api.heartbeat import Pulse, catch_up, first_pulse
+from ..api.messages import (
+    AssignmentsMessage,
+    AssignmentsRequest,
+    HeartbeatRequest,
+    SessionEnded,
+    SessionMessage,
+    SessionRequest,
+    UpdateTaskStatusRequest,
+)
+from ..api.objects import Config, Node, NodeDescription, Secret, Task, TaskStatus
+from ..errors import ApiError
+from ..machine import Address, Disturbed, Handler, Machine, Micros, Outbox
+from ..trace.events import SessionFailed
+from .controller import Binding
+from .reporter import Reporter
+from .service_binding import ServiceBinding
+from .session import RPC_TIMEOUT, Remotes, next_backoff
+from .worker import Worker
+
+
+class Agent(Machine):
+    """`local_manager()`: does a manager run on this node, so that its local socket is used?"""
+
+    def __init__(
+        self,
+        node_id: str,
+        host: str,
+        description: NodeDescription,
+        managers: tuple[str, ...],
+        local_manager: Callable[[], bool],
+        formed: tuple[str, str, Node] | None = None,
+    ) -> None:
+        self.node_id = node_id
+        self.host = host
+        self.description = description
+        self.remotes = Remotes(managers)
+        self.local_manager = local_manager
+        self.formed = formed  # (session id, manager, node) of a cluster that is handed over
+        self.node: Node | None = None
+        self.session_id = ""
+        self.manager = ""  # empty: no session
+        self.secrets: dict[str, Secret] = {}
+        self.configs: dict[str, Config] = {}
+        self.reporter = Reporter()
+        self.service_binding = binding = ServiceBinding(host)
+        self.binding = Binding(self._attached, binding.activate, binding.disable, binding.remove)
+        self.worker = Worker(self.binding, self._queue_report)
+        self._applied = ""
+        self._dozing: Pulse | None = None
+        self._backoff: Micros = 0
+        self._epoch = 0
+
+    def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
+        self.worker.restore(saved, out)
+        if self.formed is not None:
+            self.session_id, self.manager, self.node = self.formed
+            self._applied = "1"
+            self.service_binding.attachments(self.node, out, formed=True)
+            pulse = first_pulse(self.session_id, out)
+            if out.quiet(*self.remotes.weights):
+                self._dozing = pulse
+            else:
+                out.set_timer("heartbeat", pulse.at + pulse.period)
+            return None
+        out.start(self._connect(out))
+        return None
+
+    def _attached(self, task: Task) -> bool:
+        """Does this node have its own address on every overlay network of the task?"""
+        if not task.networks:
+            return True
+        have = {a.network_id for a in self.node.attachments} if self.node else set()
+        return all(not a.addresses or a.network_id in have for a in task.networks)
+
+    # -- sessions --
+    def _connect(self, out: Outbox) -> Generator[Any, Any, None]:
+        """Try managers until one gives a session, then open the assignments stream."""
+        self._epoch += 1
+        epoch = self._epoch
+        while epoch == self._epoch:
+            if self._backoff:
+                yield out.sleep(int(out.rng.random() * self._backoff))
+            manager = self.host if self.local_manager() else self.remotes.pick(out.rng)
+            try:
+                if manager is None:
+                    raise ApiError("Unavailable", "no remote hosts provided")
+                request = SessionRequest(self.node_id, self.description, self.session_id)
+                message = yield out.call(Address(manager, "dispatcher"), request, RPC_TIMEOUT)
+            except ApiError:
+                if manager is not None:
+                    self.remotes.observe(manager, -10)
+                self._backoff = next_backoff(self._backoff)
+                continue
+            if epoch == self._epoch:
+                self._established(manager, message, out)
+            return
+
+    def _established(self, manager: str, message: SessionMessage, out: Outbox) -> None:
+        self.manager = manager
+        self._backoff = 0
+        self._session_message(message, out)
+        out.start(self._beat(out))
+        out.start(self._open_assignments(out))
+        for id, managed in self.worker.tasks.items():  # all statuses are reported again
+            self._queue_report(id, managed.status, out)
+
+    def _open_assignments(self, out: Outbox) -> Generator[Any, Any, None]:
+        epoch = self._epoch
+        request = AssignmentsRequest(self.node_id, self.session_id)
+        try:
+            message = yield out.call(Address(self.manager, "dispatcher"), request, RPC_TIMEOUT)
+        except ApiError as error:
+            return self._fail(error.text, epoch, out)
+        if epoch == self._epoch:
+            self._assignments(message, out)
+        return None
+
+    def _beat(self, out: Outbox) -> Generator[Any, Any, None]:
+        epoch = self._epoch
+        request = HeartbeatRequest(self.node_id, self.session_id, out.quiet(*self.remotes.weights))
+        try:
+            pulse = yield out.call(Address(self.manager, "dispatcher"), request, RPC_TIMEOUT)
+        except ApiError as error:
+            return self._fail(error.text, epoch, out)
+        if epoch == self._epoch:
+            if request.dozing and out.quiet(*self.remotes.weights):
+                self._dozing = pulse  # healthy heartbeats are skipped until the network is disturbed
+            else:
+                out.set_timer("heartbeat", pulse.period)
+        return None
+
+    def _disturbed(self, out: Outbox) -> None:
+        """Heartbeats may matter again: the next one is due when it would have been."""
+        if self._dozing is not None and not out.quiet(*self.remotes.weights):
+            pulse, self._dozing = catch_up(self._dozing, self.session_id, out), None
+            out.set_timer("heartbeat", max(pulse.at + pulse.period - out.now, 0))
+
+    def _fail(self, why: str, epoch: int, out: Outbox) -> None:
+        """The session is over: another will be tried (agent.go `run`)."""
+        if epoch != self._epoch or not self.manager:
+            return
+        out.emit(SessionFailed(self.host, self.manager, why))
+        self.remotes.observe(self.manager, -10)
+        self.manager = ""
+        self._dozing = None
+        out.cancel_timer("heartbeat")
+        self._backoff = next_backoff(self._backoff)
+        out.start(self._connect(out))
+
+    # -- stimuli --
+    def on_timer(self, name: Any, out: Outbox) -> Handler:
+        if name == "heartbeat":
+            out.start(self._beat(out))
+        elif not self.reporter.idle and self.manager:
+            out.start(self._send_reports(out))
+        return None
+
+    def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
+        kind = type(message)
+        if kind is Disturbed:
+            self._disturbed(out)
+        if not self.manager:
+            return None  # of a session that is over
+        if kind is AssignmentsMessage:
+            self._assignments(message, out)
+        elif kind is SessionMessage and message.session_id == self.session_id:
+            self._session_message(message, out)
+        elif kind is SessionEnded and message.session_id in ("", self.session_id):
+            self._fail(message.why, self._epoch, out)
+        return None
+
+    def on_lost(self, node: str, out: Outbox) -> Handler:
+        if node == self.manager:
+            self._fail("connection reset", self._epoch, out)
+        return None
+
+    def _session_message(self, message: SessionMessage, out: Outbox) -> None:
+        self.session_id = message.session_id
+        self.node = message.node
+        if message.node is not None:
+            self.service_binding.attachments(message.node, out)
+        self.remotes.announce(message.managers)
+
+    def _assignments(self, message: AssignmentsMessage, out: Outbox) -> None:
+        if message.complete:
+            self.secrets = {s.id: s for s in message.secrets}
+            self.configs = {c.id: c for c in message.configs}
+            self._applied = message.results_in
+            self.worker.replace(message.tasks, out)
+            return
+        if message.applies_to != self._applied:  # a gap: everything anew
+            out.start(self._open_assignments(out))
+            return
+        self._applied = message.results_in
+        self.secrets |= {s.id: s for s in message.secrets}
+        self.configs |= {c.id: c for c in message.configs}
+        for task, cause in message.tasks:
+            self.worker.assign(task, cause, out)
+        for task_id in message.removed_tasks:
+            self.worker.remove(task_id, out)
+            self.reporter.forget(task_id)
+        for id in message.removed_secrets:
+            self.secrets.pop(id, None)
+        for id in message.removed_configs:
+            self.configs.pop(id, None)
+
+    # -- reports: all that changed in one instant goes in one request --
+    def _queue_report(self, task_id: str, status: TaskStatus, out: Outbox) -> None:
+        self.reporter.queue(task_id, status, out.cause)
+        if self.manager and not self.reporter.sending:
+            out.set_timer("report", 0)
+
+    def _send_reports(self, out: Outbox) -> Generator[Any, Any, None]:
+        epoch = self._epoch
+        updates = self.reporter.take()
+        self.reporter.sending = True
+        out.cause = max(cause for _, _, cause in updates)
+        request = UpdateTaskStatusRequest(self.node_id, self.session_id, updates)
+        try:
+            yield out.call(Address(self.manager, "dispatcher"), request, RPC_TIMEOUT)
+        except ApiError as error:
+            self.reporter.sending = False
+            self.reporter.give_back(updates)
+            return self._fail(error.text, epoch, out)
+        self.reporter.sending = False
+        if not self.reporter.idle and self.manager:
+            out.set_timer("report", 0)
+        return None

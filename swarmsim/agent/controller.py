@@ -1,0 +1,102 @@
+"""The controller: moves one task from state to state, and decides what a container's end means.
+
+SwarmKit agent/exec/controller.go, `Do`: one function reads observed and desired state and takes one step. The
+container itself is physics (`sim.engine`): this only asks for it to be prepared, started, awaited, stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple
+
+from ..api.engine import ContainerError, Prepare, Start, Stop, Wait
+from ..api.objects import Task, TaskStatus
+from ..api.states import TaskState
+from ..machine import Micros, Outbox
+
+S = TaskState
+
+#: daemon/cluster/executor/container: a container with a service binding leaves the load balancers this long
+#: before it is stopped.
+CONVERGE_DELAY: Micros = 2_000_000
+ATTACHMENT_POLL: Micros = 100_000
+ATTACHMENT_LIMIT: Micros = 30_000_000
+NO_ATTACHMENT = "node is missing network attachments, ip addresses may be exhausted"
+
+
+class Step(NamedTuple):
+    """What a step led to; None in place of a Step means that there is nothing to do until the task changes."""
+
+    state: TaskState
+    message: str
+    err: str = ""
+    exit_code: int | None = None
+
+
+class Binding(NamedTuple):
+    """How a controller reaches the node around it: its attachments, and the load balancers of all nodes."""
+
+    attached: Callable[[Task], bool]
+    activate: Callable[[Task, Outbox], None]
+    disable: Callable[[Task, Outbox], None]
+    remove: Callable[[Task, Outbox], None]
+
+
+def has_binding(task: Task) -> bool:
+    """Does traffic reach the task by a virtual IP or a published port?"""
+    return bool(task.networks)
+
+
+def do(task: Task, status: TaskStatus, binding: Binding, out: Outbox) -> Generator[Any, Any, Step | None]:
+    """One step. Raises nothing: an engine's error becomes REJECTED (before STARTING) or FAILED."""
+    state = status.state
+    try:
+        if task.desired_state >= S.SHUTDOWN:
+            return None if state >= S.COMPLETE else (yield from _shutdown(task, state, binding, out))
+        if state > task.desired_state or state > S.RUNNING:
+            return None
+        return (yield from _advance(task, state, binding, out))
+    except ContainerError as error:
+        failed = S.REJECTED if state < S.STARTING else S.FAILED
+        return Step(failed, status.message, error.text, error.exit_code)
+
+
+def _advance(task: Task, state: TaskState, binding: Binding, out: Outbox) -> Generator[Any, Any, Step | None]:
+    if state == S.ASSIGNED:
+        return Step(S.ACCEPTED, "accepted")
+    if state == S.ACCEPTED:
+        return Step(S.PREPARING, "preparing") if state < task.desired_state else None
+    if state == S.PREPARING:
+        yield from _await_attachments(task, binding, out)
+        yield out.execute(Prepare(task))
+        return Step(S.READY, "prepared")
+    if state == S.READY:
+        return Step(S.STARTING, "starting") if state < task.desired_state else None
+    if state == S.STARTING:
+        yield out.execute(Start(task))
+        return Step(S.RUNNING, "started")
+    assert state == S.RUNNING, f"no step from {state.name}"
+    code = yield out.execute(Wait(task))
+    if code == 0:
+        return Step(S.COMPLETE, "finished", exit_code=0)
+    return Step(S.FAILED, "started", f"task: non-zero exit ({code})", code)
+
+
+def _await_attachments(task: Task, binding: Binding, out: Outbox) -> Generator[Any, Any, None]:
+    """The node's own address on each overlay network is given after the scheduler's commit: wait for it."""
+    waited = 0
+    while not binding.attached(task):
+        if waited >= ATTACHMENT_LIMIT:
+            raise ContainerError(NO_ATTACHMENT)
+        yield out.sleep(ATTACHMENT_POLL)
+        waited += ATTACHMENT_POLL
+
+
+def _shutdown(task: Task, state: TaskState, binding: Binding, out: Outbox) -> Generator[Any, Any, Step]:
+    if has_binding(task) and state == S.RUNNING:
+        binding.disable(task, out)
+        yield out.sleep(CONVERGE_DELAY)
+    code = yield out.execute(Stop(task))
+    if code == 0 and task.spec.container.behaviour.on_stop == "complete":
+        return Step(S.COMPLETE, "finished", exit_code=0)
+    return Step(S.SHUTDOWN, "shutdown", exit_code=code)

@@ -1,0 +1,57 @@
+"""Which manager an agent talks to, and how patiently it tries again.
+
+SwarmKit remotes/remotes.go (weights), agent/agent.go (backoff); reference/cluster.md 2.7 and 2.15.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from ..machine import Micros
+
+WEIGHT_OBSERVED = 10
+WEIGHT_MAX = 256
+BIAS = 0.001
+RPC_TIMEOUT: Micros = 5_000_000
+BACKOFF_BASE: Micros = 100_000
+BACKOFF_MAX: Micros = 8_000_000
+
+
+class Remotes:
+    """Known managers with their weights. A healthy one is drawn far more often than one that failed."""
+
+    def __init__(self, hosts: Iterable[str]) -> None:
+        self.weights: dict[str, int] = {}
+        for host in hosts:
+            self.observe(host, WEIGHT_OBSERVED)
+
+    def observe(self, host: str, weight: int) -> None:
+        """Move the weight half-way to what was observed: `ceil(0.5 * observation + 0.5 * weight)`."""
+        moved = -((-weight - self.weights.get(host, 0)) // 2)
+        self.weights[host] = max(-WEIGHT_MAX, min(WEIGHT_MAX, moved))
+
+    def announce(self, hosts: Iterable[str]) -> None:
+        """A session message lists all managers: they are observed, others forgotten."""
+        known = dict.fromkeys(hosts)
+        for host in known:
+            self.observe(host, WEIGHT_OBSERVED)
+        for host in [h for h in self.weights if h not in known]:
+            del self.weights[host]
+
+    def pick(self, rng: Random) -> str | None:
+        """Weighted at random; negative weights count as nothing, the bias gives everybody a chance."""
+        if not self.weights:
+            return None
+        total = 0.0
+        sums = []
+        for host, weight in self.weights.items():
+            total += max(weight, 0) + BIAS
+            sums.append((total, host))
+        point = rng.random() * total
+        return next((host for limit, host in sums if point < limit), sums[-1][1])
+
+
+def next_backoff(backoff: Micros) -> Micros:
+    """100, 300, 700, 1500, 3100, 6300, 8000 ms; the wait is uniform in [0, backoff)."""
+    return min(BACKOFF_BASE + 2 * backoff, BACKOFF_MAX)
