@@ -4,8 +4,8 @@
     result = swarmsim.run("scenarios/worker-crash.yaml", seed=1)
     print(result.passed, result.digest)
 
-One idea carries the design: *software is a machine; physics is a process.* What Docker ships as code is a machine, a plain
-object that takes stimuli and gives effects; what the world does (a link, a disk, a container) is a SimPy process.
+One idea carries the design: *software is a machine; physics is a process.* What Docker ships as code is a machine, a
+plain object that takes stimuli and gives effects; what the world does (a link, a disk, a container) is a SimPy process.
 
 The map of the code, from the top; imports point down only (contracts in `pyproject.toml`, run as a test):
 
@@ -35,8 +35,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .scenario.runner import Result, Scenario, load, run
     from .scenario.interactive import Cluster
+    from .scenario.runner import Result, Scenario, load, run
 
 __version__ = "0.1.0"
 __all__ = ["Cluster", "Result", "Scenario", "__version__", "load", "run"]

@@ -1,7 +1,7 @@
 """A cluster: hosts with their nodes, one network, one trace. Who leads now, what really runs.
 
-`Cluster(description, seed)` is handed over formed, at 0 s: all managers are members, the first leads, every node is READY with
-its agent connected. (`tests/cluster` compares it with one that joined node by node.) For notebooks it also
+`Cluster(description, seed)` is handed over formed, at 0 s: all managers are members, the first leads, every node is
+READY with its agent connected. (`tests/cluster` compares it with one that joined node by node.) For notebooks it also
 speaks in docker's words: `create`, `crash`, `run_until`, `nodes()`, `tasks()`.
 """
 
@@ -30,6 +30,7 @@ from .manager.manager import new_cluster, predefined_spec
 from .manager.raft_node import form
 from .node import Formed, SwarmNode
 from .sim import rng
+from .sim.clock import Clock
 from .sim.engine import Container, Engine
 from .sim.host import Driver, Failure, Host
 from .sim.network import Network as Wires
@@ -41,6 +42,7 @@ from .trace.recorder import Trace
 
 #: An fsync on the disks of the recorded cluster: fitted to its proposals, which take 5 to 7 ms.
 FSYNC: tuple[Micros, Micros] = (1_000, 3_000)
+FORMED_AT = 1  # the Raft index at which the objects of a cluster that is handed over were written
 CLIENT_TIMEOUT: Micros = 20_000_000  # daemon/cluster `swarmRequestTimeout`
 
 WORKER_REFUSAL = (
@@ -69,7 +71,7 @@ class ClusterDescription:
     hosts: tuple[HostSpec, ...]
     latency: tuple[Micros, Micros] = (200, 1_000)
     loss: float = 0.0
-    swarm: ClusterSpec = ClusterSpec()
+    swarm: ClusterSpec = field(default_factory=ClusterSpec)
     fsync: tuple[Micros, Micros] = FSYNC
     probes: str = "lazy"
 
@@ -87,7 +89,7 @@ class Cluster:
     def __init__(self, spec: ClusterDescription, seed: int = 1, trace: Trace | None = None) -> None:
         self.spec = spec
         self.seed = seed
-        self.env = simpy.Environment(0)
+        self.env = Clock(0)
         self.trace = trace if trace is not None else Trace()
         self.network = Wires(self.env, self.trace, seed, spec.latency, spec.loss)
         self.network.exact = spec.probes == "exact"
@@ -131,7 +133,15 @@ class Cluster:
         leader = self.managers[0]
         recorder = RecordingOutbox(Address("", "form"))
         recorder.emit = lambda event: self.trace.record(event, 0, recorder.cause)  # type: ignore[method-assign]
-        recorder.emit(SwarmReady(leader, tuple(self.managers), tuple(self.workers)))
+        recorder.emit(
+            SwarmReady(
+                leader,
+                tuple(self.managers),
+                tuple(self.workers),
+                self.spec.swarm.heartbeat_period,
+                self.spec.swarm.election_tick,
+            )
+        )
         self.chronicle.hand_over(recorder, store)
         sessions = {name: new_id(stream) for name in self.names}
         for name, node in self.nodes.items():
@@ -141,14 +151,12 @@ class Cluster:
 
     def _objects(self, out: RecordingOutbox) -> list[Any]:
         """What `swarm init` and the joins have left in the store."""
-        ingress = Network(
-            new_id(out.rng), NetworkSpec("ingress", ingress=True), "10.0.0.0/24", "10.0.0.1", vni=4096
-        )
+        ingress = Network(new_id(out.rng), NetworkSpec("ingress", ingress=True), "10.0.0.0/24", "10.0.0.1", vni=4096)
         objects: list[Any] = [new_cluster(self.spec.swarm, out), ingress]
         objects += [Network(new_id(out.rng), predefined_spec(n), predefined=True) for n in ("bridge", "host")]
         for i, h in enumerate(self.spec.hosts):
             objects.append(_node(h, i, ingress.id))
-        return objects
+        return [obj.evolve(version=FORMED_AT) for obj in objects]
 
     # -- the world's truth --
     def leader(self) -> str | None:

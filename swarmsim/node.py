@@ -1,15 +1,14 @@
 """One swarm node: what Docker's engine runs on a host, as its role demands.
 
-SwarmKit node/node.go. Every node has an agent and a gossip member; a manager has a Raft member, a proxy, the control API and
-a manager besides, which starts the leader-only components. This file also says who performs a machine's `update` and
-`batch`: the proposer of the manager on the same host.
+SwarmKit node/node.go. Every node has an agent and a gossip member; a manager has a Raft member, a proxy, the control
+API and a manager besides, which starts the leader-only components. This file also says who performs a machine's
+`update` and `batch`: the proposer of the manager on the same host.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from .agent.agent import Agent
 from .api.objects import Node, NodeDescription
@@ -21,7 +20,6 @@ from .manager.controlapi import ControlApi
 from .manager.dispatcher import Dispatcher
 from .manager.manager import Manager
 from .manager.orchestrator import ORCHESTRATORS
-from .manager.proposer import Proposer
 from .manager.proxy import Proxy
 from .manager.raft_node import RaftNode
 from .manager.scheduler import Scheduler

@@ -1,7 +1,7 @@
 """The certificate authority of the leader: gives a joining node its id, its role and its certificate.
 
-SwarmKit ca/server.go `IssueNodeCertificate`; reference/cluster.md 2.9, S-02. The role comes from the token. An issuance costs two
-proposals: the node object with a PENDING certificate, then ISSUED.
+SwarmKit ca/server.go `IssueNodeCertificate`; reference/cluster.md 2.9, S-02. The role comes from the token. An
+issuance costs two proposals: the node object with a PENDING certificate, then ISSUED.
 """
 
 from __future__ import annotations

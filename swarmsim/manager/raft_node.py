@@ -1,9 +1,9 @@
 """A manager's Raft member: turns one Ready after another into persist, send, apply, advance.
 
-SwarmKit manager/state/raft/raft.go `Run`; reference/cluster.md 2.1. The core (`raft`) decides; this file makes it durable, sends
-what it says, applies what is committed to the store, and tells the manager when leadership is gained (the whole log
-is applied) and lost (before anything else is applied). What arrives during a persist is stepped at once and joins
-the next Ready; of the ticks that fall into it one is kept.
+SwarmKit manager/state/raft/raft.go `Run`; reference/cluster.md 2.1. The core (`raft`) decides; this file makes it
+durable, sends what it says, applies what is committed to the store, and tells the manager when leadership is gained
+(the whole log is applied) and lost (before anything else is applied). What arrives during a persist is stepped at once
+and joins the next Ready; of the ticks that fall into it one is kept.
 
 Leaves out: encryption of the write-ahead log, chunked snapshots, automatic address changes.
 """
@@ -17,7 +17,6 @@ from ..api.messages import (
     Committed,
     Forwarded,
     JoinRequest,
-    JoinResponse,
     KeepAlive,
     LeadershipChanged,
     MembersChanged,
@@ -28,6 +27,7 @@ from ..errors import ApiError, LeadershipLost
 from ..machine import SECOND, Address, Call, Disturbed, Handler, Machine, Micros, Outbox
 from ..raft.config import swarmkit
 from ..raft.messages import (
+    NONE,
     ConfState,
     Entry,
     EntryType,
@@ -38,6 +38,7 @@ from ..raft.messages import (
     Snapshot,
 )
 from ..raft.raft import RawNode
+from ..raft.state import LEADER
 from ..store.actions import Action, Change, Proposal
 from ..store.chronicle import Chronicle
 from ..store.memory_store import MemoryStore
@@ -102,6 +103,7 @@ class RaftNode(Machine):
         self.raw: RawNode = None  # type: ignore[assignment]  # made by on_start, from the disk
         self._out: Outbox = None  # type: ignore[assignment]
         self._pumping = False
+        self._next_cause = 0  # of a proposal made while a Ready was worked off
         self._owed_tick = False
         self._dozing_since: Micros | None = None  # the last tick that took place
         self._waiting: dict[int, tuple[Proposal, Callable[[int], None]]] = {}
@@ -122,11 +124,14 @@ class RaftNode(Machine):
         self._seen = self._situation()
         hard: HardState = saved.get("hard_state", HardState())
         voted = self.hosts.get(hard.voted_for, "")
-        out.emit(RaftRestarted(self.node, hard.current_term, voted, hard.commit_index, self.raw.last_index))
+        log = self.raw.log
+        out.emit(
+            RaftRestarted(self.node, hard.current_term, voted, hard.commit_index, log.last_index, log.last_term())
+        )
         out.set_timer("tick", 1 + int(out.rng.random() * TICK))
         if self.formed is not None:
             self.store.index = self.raw.commit_index
-            if self.raw.is_leader:
+            if self.is_raft_leader:
                 self.signalled = True
                 self.proposer.gained()
         self._pump(out)
@@ -135,11 +140,11 @@ class RaftNode(Machine):
     # -- what others ask --
     @property
     def term(self) -> int:
-        return self.raw.term
+        return self.raw.current_term
 
     @property
     def is_raft_leader(self) -> bool:
-        return self.raw.is_leader
+        return self.raw.role is LEADER
 
     @property
     def is_leader(self) -> bool:
@@ -155,11 +160,11 @@ class RaftNode(Machine):
         return self.hosts.get(leader, "")
 
     def members(self) -> tuple[str, ...]:
-        return tuple(self.hosts[id] for id in self.raw.member_ids if id in self.hosts)
+        return tuple(self.hosts[id] for id in self.raw.progress if id in self.hosts)
 
     def can_remove(self, host: str) -> bool:
         """membership/cluster.go `CanRemoveMember`: enough reachable members remain for a quorum."""
-        ids = self.raw.member_ids
+        ids = self.raw.progress
         reachable = sum(1 for id in ids if self.hosts[id] != host and (id == self.id or self._active(id)))
         return reachable >= (len(ids) - 1) // 2 + 1
 
@@ -193,13 +198,13 @@ class RaftNode(Machine):
         missed = (out.now - since) // TICK
         leader = self.raw.leader_id
         if leader == self.id:
-            self.raw.skip_healthy_ticks(missed)
+            skip_healthy_ticks(self.raw, missed, 0)
         elif leader:
             beat = TICK * self.spec.heartbeat_tick
             heard = self._heard[leader]
             heard += (out.now - heard) // beat * beat
             self._heard[leader] = heard
-            self.raw.skip_healthy_ticks(missed, missed - max(heard - since, 0) // TICK)
+            skip_healthy_ticks(self.raw, missed, missed - max(heard - since, 0) // TICK)
         out.set_timer("tick", since + (missed + 1) * TICK - out.now)
 
     def _tick(self, out: Outbox) -> None:
@@ -207,7 +212,7 @@ class RaftNode(Machine):
         leader = self.raw.leader_id
         self.ticks_without_leader = 0 if leader else self.ticks_without_leader + 1
         self.raw.tick()
-        if leader and leader != self.id and self.raw.leader_id != leader:
+        if leader and leader not in (self.id, self.raw.leader_id):
             # The election timeout ran out: what silenced the leader is the cause of all that follows.
             out.blame(self.hosts[leader], self._heard.get(leader, 0))
 
@@ -235,8 +240,7 @@ class RaftNode(Machine):
             self.raw.step(rpc)
         except RaftError:
             out.count("raft message refused")
-        if not self._pumping:
-            self._pump(out)
+        self._pump(out)
 
     def _check_candidate(self, src: Address, rpc: Any, out: Outbox) -> Generator[Any, Any, None]:
         """A vote request counts only if its sender answers a health check within 2 s (raft.go `ProcessRaftMessage`)."""
@@ -255,8 +259,7 @@ class RaftNode(Machine):
             if host == node and id != self.id:
                 self._lost[id] = None
                 self.raw.report_unreachable(id)
-        if not self._pumping:
-            self._pump(out)
+        self._pump(out)
         return None
 
     def on_call(self, call: Call, out: Outbox) -> Handler:
@@ -281,23 +284,33 @@ class RaftNode(Machine):
         except RaftError:
             del self._waiting[id(proposal)]
             raise LeadershipLost from None
-        if not self._pumping:
+        if self._pumping:
+            self._next_cause = cause
+        else:
             self._pump(out)
         out.cause = before
 
     # -- Ready --
     def _pump(self, out: Outbox) -> None:
-        """Work off what the core has ready; a flush is waited for beside, so that messages go on being stepped."""
+        """Work off what the core has ready; a flush is waited for beside, so that messages go on being stepped.
+
+        What applying brings about (the next proposal, when one is committed) joins the next Ready.
+        """
+        if self._pumping:
+            return
         self._observe(out)
         raw = self.raw
         while raw.has_ready():
+            if self._next_cause:
+                out.cause, self._next_cause = self._next_cause, 0
+            self._pumping = True
             ready = raw.ready()
             writes = self._writes(ready)
             if writes:
-                self._pumping = True
                 out.start(self._flush(ready, writes, out))
                 return
             self._after_persist(ready, out)
+            self._pumping = False
 
     def _flush(self, ready: Any, writes: dict[Any, Any], out: Outbox) -> Generator[Any, Any, None]:
         yield out.persist(writes)
@@ -329,7 +342,7 @@ class RaftNode(Machine):
         """Facts that hold now that they are durable."""
         if ready.entries:
             terms = tuple(entry.term for entry in ready.entries)
-            out.emit(EntriesAppended(self.node, self.raw.term, ready.entries[0].index, terms))
+            out.emit(EntriesAppended(self.node, self.raw.current_term, ready.entries[0].index, terms))
         hard = ready.hard_state
         if hard is not None and hard.voted_for and (hard.current_term, hard.voted_for) != self._voted:
             self._voted = (hard.current_term, hard.voted_for)
@@ -344,24 +357,24 @@ class RaftNode(Machine):
                 out.send(address, RaftEnvelope(rpc))
         if ready.snapshot is not None:
             self._install(ready.snapshot, out)
-        if self.signalled and not self.raw.is_leader:
+        if self.signalled and not self.is_raft_leader:
             self._lose_leadership(out)
         if ready.committed_entries:
             self._apply(ready.committed_entries, out)
             self._compact(out)
         self.raw.advance()
         self._observe(out)
-        if self.raw.is_leader and not self.signalled and self.store.index >= self.raw.last_index:
+        if self.is_raft_leader and not self.signalled and self.store.index >= self.raw.log.last_index:
             self.signalled = True
             self.proposer.gained()
-            out.send(Address(self.node, "manager"), LeadershipChanged(True, self.raw.term))
+            out.send(Address(self.node, "manager"), LeadershipChanged(True, self.raw.current_term))
 
     def _lose_leadership(self, out: Outbox) -> None:
         """Every waiting proposal is cancelled, before committed entries are applied; it may commit all the same."""
         self.signalled = False
         self._waiting.clear()
         self.proposer.lost()
-        out.send(Address(self.node, "manager"), LeadershipChanged(False, self.raw.term))
+        out.send(Address(self.node, "manager"), LeadershipChanged(False, self.raw.current_term))
 
     # -- applying --
     def _install(self, snapshot: Snapshot, out: Outbox) -> None:
@@ -373,7 +386,7 @@ class RaftNode(Machine):
     def _apply(self, entries: Any, out: Outbox) -> None:
         terms = tuple(entry.term for entry in entries)
         cause = out.cause
-        out.emit(EntriesApplied(self.node, self.raw.term, entries[0].index, terms))
+        out.emit(EntriesApplied(self.node, self.raw.current_term, entries[0].index, terms))
         for entry in entries:
             out.cause = cause
             if entry.type is not EntryType.NORMAL:
@@ -407,12 +420,12 @@ class RaftNode(Machine):
         if applied - self._snapshot_index < self.spec.snapshot_interval:
             return
         self._snapshot_index = applied
-        snapshot = self.raw.create_snapshot(applied, self.store.save())
+        snapshot = self.raw.create_snapshot(applied, self.raw.conf, self.store.save())
         keep_from = applied - self.spec.log_entries_for_slow_followers
-        first = self.raw.first_index
+        first = self.raw.log.first_index
         if keep_from >= first:
             self.raw.compact(keep_from)
-        writes: dict[Any, Any] = {i: None for i in range(first, max(keep_from, first - 1) + 1)}
+        writes: dict[Any, Any] = dict.fromkeys(range(first, max(keep_from, first - 1) + 1))
         writes["snapshot"] = snapshot
         out.save(writes)
 
@@ -430,28 +443,28 @@ class RaftNode(Machine):
     # -- facts about roles --
     def _situation(self) -> tuple[Any, int, int]:
         raw = self.raw
-        return (raw.role, raw.term, raw.leader_id)
+        return (raw.role, raw.current_term, raw.leader_id)
 
     def _observe(self, out: Outbox) -> None:
         """Record a change of role, term or leader, once it has happened."""
         raw = self.raw
         role, term, leader = self._seen
-        if raw.role is role and raw.term == term and raw.leader_id == leader:
+        if raw.role is role and raw.current_term == term and raw.leader_id == leader:
             return
         self._seen = self._situation()
         if self._dozing_since is not None:
             self._wake(out)
         was_leader = role is not None and role.name == "LEADER"
-        if was_leader and not raw.is_leader:
-            why = "higher term" if raw.term > term else "no quorum heard in an election timeout"
+        if was_leader and raw.role is not LEADER:
+            why = "higher term" if raw.current_term > term else "no quorum heard in an election timeout"
             out.emit(SteppedDown(self.node, term, why))
         name = raw.role.name
         if name == "LEADER":
-            out.emit(BecameLeader(self.node, raw.term))
+            out.emit(BecameLeader(self.node, raw.current_term))
         elif name == "CANDIDATE":
-            out.emit(BecameCandidate(self.node, raw.term))
+            out.emit(BecameCandidate(self.node, raw.current_term))
         elif name == "FOLLOWER":
-            out.emit(BecameFollower(self.node, raw.term, self.hosts.get(raw.leader_id, "")))
+            out.emit(BecameFollower(self.node, raw.current_term, self.hosts.get(raw.leader_id, "")))
 
 
 def recover(saved: Mapping[Any, Any], id: int, stream: Any, spec: ClusterSpec) -> RawNode:
@@ -463,13 +476,30 @@ def recover(saved: Mapping[Any, Any], id: int, stream: Any, spec: ClusterSpec) -
     return RawNode(config, hard_state=saved.get("hard_state", HardState()), snapshot=snapshot, entries=entries)
 
 
+def skip_healthy_ticks(raw: RawNode, ticks: int, since_heard: int) -> None:
+    """Put a core where it would be after `ticks` ticks in which every heartbeat was sent, arrived and was answered.
+
+    `since_heard`: how many of these a follower counted after the last heartbeat that it heard.
+    """
+    if raw.role is LEADER:
+        raw.heartbeat_elapsed = (raw.heartbeat_elapsed + ticks) % raw.config.heartbeat_tick
+        checks, raw.election_elapsed = divmod(raw.election_elapsed + ticks, raw.config.election_tick)
+        for record in raw.progress.values():
+            # CheckQuorum clears the mark, and the next answers set it again.
+            record.recent_active = record.recent_active or ticks > 0
+        if checks:
+            raw.lead_transferee = NONE
+    elif since_heard < ticks:
+        raw.election_elapsed = since_heard
+    else:
+        raw.election_elapsed += ticks
+
+
 #: The Raft term of the first leader of a cluster that is handed over formed.
 FIRST_TERM = 1
 
 
-def form(
-    hosts: Mapping[str, Host], store: MemoryStore, actions: list[Action], spec: ClusterSpec
-) -> dict[str, RawNode]:
+def form(hosts: Mapping[str, Host], store: MemoryStore, actions: list[Action], spec: ClusterSpec) -> dict[str, RawNode]:
     """Make the Raft group of a formed cluster, the first host leading, by Raft itself but outside of simulated time.
 
     The store's content is the snapshot that all members begin with. Fills `store` and the hosts' disks.
