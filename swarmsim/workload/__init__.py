@@ -1,0 +1,29 @@
+"""What operators do, one file a step: pydantic models picked by their verb (SCENARIOS.md section 6).
+
+Steps go over the control API and may be refused. To add one: its file, and its line in `STEPS`.
+"""
+
+from .availability import Activate, Drain, Pause
+from .base import Book, Order, Step
+from .create import Create, CreateObject
+from .remove import Remove
+from .scale import Scale
+from .update import Update
+
+#: Every step, in the order of the reference page.
+STEPS: tuple[type[Step], ...] = (
+    Create,
+    Remove,
+    Scale,
+    Update,
+    Drain,
+    Pause,
+    Activate,
+)
+
+#: Verbs that later versions add; refused with "not yet" (section 13).
+NOT_YET = ("join", "leave", "promote", "demote", "label", "deploy")
+
+BY_VERB: dict[str, type[Step]] = {step.verb: step for step in STEPS}
+
+__all__ = ["BY_VERB", "NOT_YET", "STEPS", "Book", "CreateObject", "Order", "Step"]
