@@ -8,8 +8,8 @@ speaks in docker's words: `create`, `crash`, `run_until`, `nodes()`, `tasks()`.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import simpy
 
@@ -26,9 +26,10 @@ from .api.specs import ClusterSpec, NetworkSpec, NodeSpec, Resources
 from .api.states import Availability, NodeRole, NodeState
 from .errors import ApiError
 from .machine import Address, Machine, Micros, RecordingOutbox, Request
+from .manager.key_manager import first_keys
 from .manager.manager import new_cluster, predefined_spec
 from .manager.raft_node import form
-from .node import Formed, SwarmNode
+from .node import Formed, Identity, Join, SwarmNode
 from .sim import rng
 from .sim.clock import Clock
 from .sim.engine import Container, Engine
@@ -42,6 +43,7 @@ from .trace.recorder import Trace
 
 #: An fsync on the disks of the recorded cluster: fitted to its proposals, which take 5 to 7 ms.
 FSYNC: tuple[Micros, Micros] = (1_000, 3_000)
+POLL: Micros = 10_000  # how often `await_ready` looks
 FORMED_AT = 1  # the Raft index at which the objects of a cluster that is handed over were written
 CLIENT_TIMEOUT: Micros = 20_000_000  # daemon/cluster `swarmRequestTimeout`
 
@@ -86,7 +88,9 @@ def describe(managers: int = 3, workers: int = 3, **settings: Any) -> ClusterDes
 class Cluster:
     """Everything that is simulated. `env.now` is in whole microseconds since the swarm was ready."""
 
-    def __init__(self, spec: ClusterDescription, seed: int = 1, trace: Trace | None = None) -> None:
+    def __init__(
+        self, spec: ClusterDescription, seed: int = 1, trace: Trace | None = None, formed: bool = True
+    ) -> None:
         self.spec = spec
         self.seed = seed
         self.env = Clock(0)
@@ -94,50 +98,53 @@ class Cluster:
         self.network = Wires(self.env, self.trace, seed, spec.latency, spec.loss)
         self.network.exact = spec.probes == "exact"
         self.names = [h.name for h in spec.hosts]
-        self.managers = [h.name for h in spec.hosts if h.role == "manager"]
-        self.workers = [h.name for h in spec.hosts if h.role == "worker"]
+        self.chronicle = Chronicle()
         self.hosts: dict[str, Host] = {
             name: Host(self.env, self.trace, self.network, name, seed, spec.fsync) for name in self.names
         }
-        self.chronicle = Chronicle()
-        self.nodes = self._make_nodes()
+        self.nodes: dict[str, SwarmNode] = {h.name: self._make_node(i, h) for i, h in enumerate(spec.hosts)}
         self.engines: dict[str, Engine] = {name: node.engine for name, node in self.nodes.items()}
-        self._hand_over()
+        if formed:
+            self._hand_over()
 
-    def _make_nodes(self) -> dict[str, SwarmNode]:
-        raft_ids = {name: i + 1 for i, name in enumerate(self.managers)}
-        peers = tuple(self.names)
-        return {
-            h.name: SwarmNode(
-                self.hosts[h.name],
-                h.name,
-                _description(h),
-                self.spec.swarm,
-                raft_ids if h.role == "manager" else {},
-                peers,
-                self.chronicle,
-                self.spec.probes == "exact",
-                tuple(self.managers),
-            )
-            for h in self.spec.hosts
-        }
+    @property
+    def managers(self) -> list[str]:
+        """The nodes that are members of the Raft group now, as far as each knows itself."""
+        return [name for name in self.names if self.nodes[name].is_manager]
+
+    @property
+    def workers(self) -> list[str]:
+        return [name for name in self.names if not self.nodes[name].is_manager]
+
+    def _make_node(self, index: int, h: HostSpec) -> SwarmNode:
+        return SwarmNode(
+            self.hosts[h.name],
+            _description(h),
+            _address(index),
+            self.spec.swarm,
+            tuple(self.names),
+            self.chronicle,
+            self.spec.probes == "exact",
+        )
 
     def _hand_over(self) -> None:
         """Form the cluster outside of time: its store, its Raft group, its sessions."""
+        managers = tuple(h.name for h in self.spec.hosts if h.role == "manager")
+        workers = tuple(h.name for h in self.spec.hosts if h.role != "manager")
         stream = rng.stream(self.seed, "form")
         out = RecordingOutbox(Address("", "form"))
         out.rng = stream
         store = MemoryStore()
         actions = [Action(CREATE, obj, 0) for obj in self._objects(out)]
-        group = form({name: self.hosts[name] for name in self.managers}, store, actions, self.spec.swarm)
-        leader = self.managers[0]
+        group = form({name: self.hosts[name] for name in managers}, store, actions, self.spec.swarm)
+        leader = managers[0]
         recorder = RecordingOutbox(Address("", "form"))
         recorder.emit = lambda event: self.trace.record(event, 0, recorder.cause)  # type: ignore[method-assign]
         recorder.emit(
             SwarmReady(
                 leader,
-                tuple(self.managers),
-                tuple(self.workers),
+                managers,
+                workers,
                 self.spec.swarm.heartbeat_period,
                 self.spec.swarm.election_tick,
             )
@@ -145,17 +152,73 @@ class Cluster:
         self.chronicle.hand_over(recorder, store)
         sessions = {name: new_id(stream) for name in self.names}
         for name, node in self.nodes.items():
-            manager = name if name in self.managers else stream.choice(self.managers)
+            manager = name if name in managers else stream.choice(managers)
             formed = Formed(sessions[name], manager, store.nodes[name], sessions, name == leader, group.get(name))
-            node.boot_formed(formed)
+            role = NodeRole.MANAGER if name in managers else NodeRole.WORKER
+            raft_id = managers.index(name) + 1 if name in managers else 0
+            node.boot_formed(Identity(name, role, managers, raft_id), formed)
+
+    # -- the long way: node by node --
+    @classmethod
+    def joined(cls, spec: ClusterDescription, seed: int = 1) -> Self:
+        """A cluster of which every node came by `docker swarm init` or `join`, one after the other, and is READY."""
+        cluster = cls(spec, seed, formed=False)
+        first = next(h.name for h in spec.hosts if h.role == "manager")
+        cluster.nodes[first].init(0)
+        cluster.await_ready(first)
+        for h in spec.hosts:
+            if h.name != first:
+                cluster.join(h.name, h.role)
+                cluster.await_ready(h.name)
+        return cluster
+
+    def add_host(self, name: str, like: HostSpec | None = None) -> None:
+        """One more computer, switched on, in no swarm yet."""
+        assert name not in self.hosts, f"there is a host {name} already"
+        h = replace(like, name=name) if like is not None else HostSpec(name, "worker")
+        self.spec = replace(self.spec, hosts=(*self.spec.hosts, h))
+        self.names.append(name)
+        self.hosts[name] = Host(self.env, self.trace, self.network, name, self.seed, self.spec.fsync)
+        node = self.nodes[name] = self._make_node(len(self.names) - 1, h)
+        self.engines[name] = node.engine
+
+    def join(self, name: str, role: str = "worker", via: str | None = None, cause: int = 0) -> None:
+        """`docker swarm join` on a host that is in no swarm, with the token for that role."""
+        swarm = self.store(via).cluster
+        assert swarm is not None, "no manager has written the cluster object yet"
+        token = swarm.join_token_manager if role == "manager" else swarm.join_token_worker
+        remote = via or self.leader() or self.managers[0]
+        self.nodes[name].join(Join(token, remote, self._host(name).availability), cause)
+
+    def await_ready(self, name: str, within: Micros = 60_000_000) -> None:
+        """Let time pass until the node is READY, a manager also a member of the Raft group."""
+        limit = self.env.now + within
+        while not self._is_ready(name):
+            if self.env.now >= limit:
+                raise TimeoutError(f"{name} is not READY after {within / 1e6:g} s")
+            self.run(self.env.now + POLL)
+
+    def _is_ready(self, name: str) -> bool:
+        leader = self.leader()
+        if leader is None:
+            return False
+        node = self.store(leader).nodes.get(name)
+        if node is None or node.status.state is not NodeState.READY or not node.attachments:
+            return False
+        raft = self.nodes[leader].raft
+        assert raft is not None, f"{leader} leads without a Raft member"
+        return node.role is NodeRole.WORKER or name in raft.members()
+
+    def _host(self, name: str) -> HostSpec:
+        return next(h for h in self.spec.hosts if h.name == name)
 
     def _objects(self, out: RecordingOutbox) -> list[Any]:
         """What `swarm init` and the joins have left in the store."""
         ingress = Network(new_id(out.rng), NetworkSpec("ingress", ingress=True), "10.0.0.0/24", "10.0.0.1", vni=4096)
-        objects: list[Any] = [new_cluster(self.spec.swarm, out), ingress]
+        objects: list[Any] = [first_keys(new_cluster(self.spec.swarm, out), out), ingress]
         objects += [Network(new_id(out.rng), predefined_spec(n), predefined=True) for n in ("bridge", "host")]
         for i, h in enumerate(self.spec.hosts):
-            objects.append(_node(h, i, ingress.id))
+            objects.append(_node(h, i, ingress.id, self.spec.swarm.node_cert_expiry))
         return [obj.evolve(version=FORMED_AT) for obj in objects]
 
     # -- the world's truth --
@@ -219,16 +282,21 @@ def _description(h: HostSpec) -> NodeDescription:
     return NodeDescription(h.name, resources=Resources(round(h.cpus * 1e9), h.memory))
 
 
-def _node(h: HostSpec, index: int, ingress: str) -> Node:
+def _address(index: int) -> str:
+    """A host's address; up to 20,000 hosts."""
+    return f"192.168.{index // 250}.{index % 250 + 1}"
+
+
+def _node(h: HostSpec, index: int, ingress: str, expiry: Micros) -> Node:
     role = NodeRole.MANAGER if h.role == "manager" else NodeRole.WORKER
     address = f"10.0.{(index + 2) // 256}.{(index + 2) % 256}/24"
     return Node(
         h.name,
         NodeSpec(dict(h.labels), role, availability=h.availability),
         role,
-        NodeStatus(NodeState.READY, "", f"192.168.{index // 250}.{index % 250 + 1}"),
+        NodeStatus(NodeState.READY, "", _address(index)),
         _description(h),
-        Certificate(role=role),
+        Certificate(role=role, serial=1, not_after=expiry),
         (NetworkAttachment(ingress, (address,)),),
     )
 

@@ -1,33 +1,87 @@
 """One swarm node: what Docker's engine runs on a host, as its role demands.
 
-SwarmKit node/node.go. Every node has an agent and a gossip member; a manager has a Raft member, a proxy, the control
-API and a manager besides, which starts the leader-only components. This file also says who performs a machine's
-`update` and `batch`: the proposer of the manager on the same host.
+SwarmKit node/node.go; reference/cluster.md 2.8, S-01 to S-06. `Supervisor` is the software: it obtains the
+certificate, runs an agent and a gossip member for ever, and a manager while the node's certificate is a manager's: a
+Raft member, a proxy, the control API and `manager`, which starts the leader-only components. `SwarmNode` is the body
+around it: it makes the machines, and says who performs a machine's `update` and `batch` (the proposer of the manager
+on that host).
+
+Departure (2026-11-25): a node whose manager cannot join the Raft group tries again with backoff by itself; in Docker
+the whole node exits, and the engine starts it again, with the same effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from .agent.agent import Agent
-from .api.objects import Node, NodeDescription
+from .api.messages import (
+    CertificateStatus,
+    IssueCertificate,
+    JoinRequest,
+    JoinResponse,
+    NodeNews,
+    Recertified,
+    RemovedFromRaft,
+    RenewCertificate,
+)
+from .api.objects import Certificate, Node, NodeDescription
 from .api.specs import ClusterSpec
+from .api.states import Availability, IssuanceState, NodeRole
+from .ca import Authority
+from .errors import ApiError
 from .gossip import Gossip
-from .machine import Address, Batch, Machine, Update
+from .machine import MILLISECOND, SECOND, Address, Batch, Handler, Machine, Micros, Outbox, Update
 from .manager.allocator import Allocator
 from .manager.controlapi import ControlApi
 from .manager.dispatcher import Dispatcher
+from .manager.key_manager import KeyManager
 from .manager.manager import Manager
+from .manager.membership import Member
 from .manager.orchestrator import ORCHESTRATORS
-from .manager.proxy import Proxy
+from .manager.proposer import Proposer
+from .manager.proxy import NotYet, Proxy
 from .manager.raft_node import RaftNode
+from .manager.role_manager import RoleManager
 from .manager.scheduler import Scheduler
 from .raft.raft import RawNode
 from .sim.engine import Engine
 from .sim.host import Host, performer
 from .store import MemoryStore
 from .store.chronicle import Chronicle
+
+CA_LIMIT: Micros = 5 * SECOND
+CA_TRIES = 5
+CA_PAUSE: Micros = 2 * SECOND
+STATUS_BACKOFF: Micros = SECOND
+STATUS_BACKOFF_MOST: Micros = 30 * SECOND
+FORCED_RENEWAL_PAUSE: Micros = 500 * MILLISECOND
+RENEWAL_BACKOFF: Micros = 5 * SECOND
+RENEWAL_BACKOFF_MOST: Micros = 3600 * SECOND
+RAFT_JOIN_LIMIT: Micros = 25 * SECOND
+#: How long a manager that was removed from Raft waits for its certificate as a worker (node.go).
+ROLE_CHANGE_LIMIT: Micros = 16 * SECOND
+MANAGER_MACHINES = ("manager", "controlapi", "raft", "api")
+
+
+class Identity(NamedTuple):
+    """What a node's disk says of it. `raft_id` 0: not a member of the Raft group (yet)."""
+
+    node_id: str
+    role: NodeRole
+    managers: tuple[str, ...]
+    raft_id: int = 0
+    first: bool = False  # it began the cluster
+
+
+class Join(NamedTuple):
+    """`docker swarm join --token TOKEN REMOTE`."""
+
+    token: str
+    remote: str
+    availability: Availability = Availability.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,97 +96,338 @@ class Formed:
     raft: RawNode | None
 
 
+class Supervisor(Machine):
+    """Of one node, at `<host>/node`. `join`: how it gets in, where its disk does not know it as a member."""
+
+    def __init__(self, body: SwarmNode, join: Join | None) -> None:
+        self.body = body
+        self.join = join
+        self.identity: Identity | None = None
+        self._expected: NodeRole | None = None
+        self._renewals = 0  # epoch: a newer renewal ends an older one
+        self._joining_raft = False
+
+    # -- start --
+    def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
+        self.identity = saved.get("identity")
+        if self.identity is not None:
+            self._run(out)
+            return None
+        if self.join is not None:
+            out.start(self._enter(self.join, out))
+        return None
+
+    def _run(self, out: Outbox) -> None:
+        """Manager first, then gossip and the agent, as what is known so far says."""
+        identity = self.identity
+        assert identity is not None, "a node without identity runs nothing"
+        if identity.role is NodeRole.MANAGER:
+            self._start_manager(out)
+        self.body.start_gossip(identity, out.cause)
+        self.body.start_agent(identity, out.cause)
+
+    def _keep(self, identity: Identity, out: Outbox) -> None:
+        self.identity = identity
+        self.body.identity = identity
+        out.save({"identity": identity})
+
+    # -- joining: the certificate first (S-02) --
+    def _enter(self, join: Join, out: Outbox) -> Generator[Any, Any, None]:
+        """Five tries, two seconds apart; after that the node gives up, as `docker swarm join` does."""
+        error: ApiError | None = None
+        for _ in range(CA_TRIES):
+            try:
+                request = IssueCertificate(out.address.node, join.token, join.availability)
+                id = yield out.call(Address(join.remote, "ca"), request, CA_LIMIT)
+                certificate = yield from self._certificate(id, (join.remote,), out)
+            except ApiError as failure:
+                error = failure
+                yield out.sleep(CA_PAUSE)
+                continue
+            self._keep(Identity(id, certificate.role, (join.remote,)), out)
+            self._run(out)
+            return
+        self.body.join_error = error
+
+    def _certificate(self, id: str, managers: tuple[str, ...], out: Outbox) -> Generator[Any, Any, Certificate]:
+        """NodeCertificateStatus, until it is issued; another manager after an error (ca/certificates.go)."""
+        backoff = STATUS_BACKOFF
+        manager = managers[0]
+        while True:
+            try:
+                certificate: Certificate = yield out.call(Address(manager, "ca"), CertificateStatus(id), CA_LIMIT)
+                if certificate.status in (IssuanceState.ISSUED, IssuanceState.ROTATE):
+                    return certificate
+            except ApiError as error:
+                if error.code == "NotFound":
+                    raise
+                if error.code != "DeadlineExceeded":
+                    manager = out.rng.choice(managers)
+            yield out.sleep(int(out.rng.random() * backoff))
+            backoff = min(2 * backoff, STATUS_BACKOFF_MOST)
+
+    # -- what others tell --
+    def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
+        if type(message) is RemovedFromRaft:
+            out.start(self._removed(out))
+        elif type(message) is NodeNews:
+            self._news(message, out)
+        return None
+
+    def _news(self, news: NodeNews, out: Outbox) -> None:
+        """The dispatcher's session messages: which role is desired, which managers there are (node.go)."""
+        identity = self.identity
+        assert identity is not None, "news before a certificate"
+        if news.managers and news.managers != identity.managers:
+            identity = identity._replace(managers=news.managers)
+            self._keep(identity, out)
+        desired = news.node.spec.desired_role
+        edge = self._expected is not None and desired is not self._expected
+        self._expected = desired
+        wrong = desired is not identity.role and (edge or not self._renewals)
+        if wrong or news.node.certificate.status is IssuanceState.ROTATE:
+            out.start(self._renew(out))
+
+    # -- renewal, forced by a change of the desired role (S-04, S-05) --
+    def _renew(self, out: Outbox) -> Generator[Any, Any, None]:
+        """Until the certificate has the role that is expected; the role manager may need a moment (ca/renewer.go)."""
+        self._renewals += 1
+        epoch, failures = self._renewals, 0
+        yield out.sleep(FORCED_RENEWAL_PAUSE)
+        while epoch == self._renewals:
+            try:
+                role = yield from self._renewed(out)
+            except ApiError:
+                role = None
+            if epoch != self._renewals:
+                return
+            if role is not None and role is self._expected:
+                self._certified(role, out)
+                return
+            failures += 1
+            most = min(RENEWAL_BACKOFF + RENEWAL_BACKOFF * 2 ** (failures - 1), RENEWAL_BACKOFF_MOST)
+            yield out.sleep(int(out.rng.random() * most))
+
+    def _renewed(self, out: Outbox) -> Generator[Any, Any, NodeRole]:
+        identity = self.identity
+        assert identity is not None, "a renewal without a certificate"
+        managers = (out.address.node,) if self.body.has_manager else self._remotes(out)
+        manager = out.rng.choice(managers)
+        yield out.call(Address(manager, "ca"), RenewCertificate(identity.node_id), CA_LIMIT)
+        certificate = yield from self._certificate(identity.node_id, managers, out)
+        return certificate.role
+
+    def _remotes(self, out: Outbox) -> tuple[str, ...]:
+        """The managers it knows, without itself."""
+        assert self.identity is not None, "no remotes without a certificate"
+        others = tuple(m for m in self.identity.managers if m != out.address.node)
+        return others or self.identity.managers
+
+    def _certified(self, role: NodeRole, out: Outbox) -> None:
+        identity = self.identity
+        assert identity is not None, "certified without a certificate"
+        self._keep(identity._replace(role=role), out)
+        if role is NodeRole.MANAGER:
+            self._start_manager(out)
+        elif self.body.has_manager:
+            self._stop_manager(out)
+        out.tell("agent", Recertified())
+
+    # -- the manager --
+    def _start_manager(self, out: Outbox) -> None:
+        identity = self.identity
+        assert identity is not None, "a manager without a certificate"
+        if self.body.has_manager or self._joining_raft:
+            return
+        if identity.raft_id:
+            self.body.start_manager(identity, (), out.cause)
+        else:
+            out.start(self._join_raft(out))
+
+    def _join_raft(self, out: Outbox) -> Generator[Any, Any, None]:
+        """It listens, so that the leader can dial back; then it asks to be let in (S-03)."""
+        self._joining_raft = True
+        self.body.listen(out.cause)
+        backoff = 100 * MILLISECOND
+        while True:
+            identity = self.identity
+            assert identity is not None, "joining without a certificate"
+            remote = out.rng.choice(self._remotes(out))
+            request = JoinRequest(identity.node_id, out.address.node)
+            try:
+                answer: JoinResponse = yield out.call(Address(remote, "membership"), request, RAFT_JOIN_LIMIT)
+                break
+            except ApiError:
+                yield out.sleep(int(out.rng.random() * backoff))
+                backoff = min(2 * backoff, 30 * SECOND)
+        self._joining_raft = False
+        self._keep(identity._replace(raft_id=answer.raft_id), out)
+        self.body.start_manager(identity._replace(raft_id=answer.raft_id), answer.members, out.cause)
+
+    def _stop_manager(self, out: Outbox) -> None:
+        """With its Raft data; a node that is promoted again joins as a new member."""
+        assert self.identity is not None, "no manager without a certificate"
+        self.body.stop_manager(out)
+        self._keep(self.identity._replace(raft_id=0), out)
+
+    def _removed(self, out: Outbox) -> Generator[Any, Any, None]:
+        """Removed from the group: stop, await the worker's certificate, ask for it, and join anew if all else fails."""
+        if not self.body.has_manager:
+            return
+        self._stop_manager(out)
+        for _ in range(2):
+            yield out.sleep(ROLE_CHANGE_LIMIT)
+            if self.identity is not None and self.identity.role is NodeRole.WORKER:
+                return
+            out.start(self._renew(out))
+        if self.identity is not None and self.identity.role is NodeRole.MANAGER:
+            self._start_manager(out)
+
+
 class SwarmNode:
-    """A node's software. `peers` are all hosts (for gossip), `managers` all Raft members known at boot."""
+    """The body of a node's software. `peers` are all hosts (for gossip)."""
 
     def __init__(
         self,
         host: Host,
-        node_id: str,
         description: NodeDescription,
+        addr: str,
         spec: ClusterSpec,
-        raft_ids: Mapping[str, int],
         peers: tuple[str, ...],
         chronicle: Chronicle,
         exact_probes: bool,
-        managers: tuple[str, ...],
     ) -> None:
         self.host = host
-        self.node_id = node_id
         self.description = description
+        self.addr = addr
         self.spec = spec
-        self.raft_ids = raft_ids
         self.peers = peers
         self.chronicle = chronicle
         self.exact_probes = exact_probes
-        self.managers = managers
         self.engine = Engine(host)
+        self.identity: Identity | None = None
+        self.join_error: ApiError | None = None
         self.raft: RaftNode | None = None
         self.manager: Manager | None = None
         self.store: MemoryStore | None = None
         self._formed: Formed | None = None
+        self._join: Join | None = None
         host.boot = self.boot
         for name in ("raft", "agent", "dispatcher", "gossip"):
             host.network.sleepers[Address(host.name, name)] = None
-        if self.is_manager:
-            host.proxy = "api"
 
     @property
     def is_manager(self) -> bool:
-        return self.host.name in self.raft_ids
+        """Is it a member of the Raft group, as far as its disk knows?"""
+        return self.identity is not None and self.identity.raft_id != 0
+
+    @property
+    def has_manager(self) -> bool:
+        """Does its manager run?"""
+        return "raft" in self.host.drivers
 
     # -- starting --
     def boot(self, cause: int) -> None:
         """Start everything, from what the disk holds."""
-        if self.is_manager:
-            self._boot_manager(cause)
-        host = self.host
-        host.spawn("gossip", Gossip(host.name, self.peers, exact=self.exact_probes), None, cause)
-        formed = self._formed
-        agent = Agent(
-            self.node_id,
-            host.name,
-            self.description,
-            self.managers,
-            lambda: "api" in host.drivers,
-            (formed.session_id, formed.manager, formed.node) if formed else None,
-        )
-        host.spawn("agent", agent, None, cause)
+        self.host.spawn("node", Supervisor(self, self._join), None, cause)
 
-    def boot_formed(self, formed: Formed) -> None:
+    def boot_formed(self, identity: Identity, formed: Formed) -> None:
         """Start as part of a cluster that is ready: nothing of how it came about is simulated."""
         self._formed = formed
+        self._remember(identity)
         self.boot(0)
         if formed.leading:
             assert self.manager is not None
             self.manager.start_components(self.host.drivers["manager"].out)
         self._formed = None
 
-    def _boot_manager(self, cause: int) -> None:
-        host = self.host
+    def init(self, cause: int) -> None:
+        """`docker swarm init`: a certificate of its own making, and a Raft group of one (S-01)."""
+        self._remember(Identity(self.host.name, NodeRole.MANAGER, (self.host.name,), raft_id=1, first=True))
+        self.boot(cause)
+
+    def join(self, order: Join, cause: int) -> None:
+        """`docker swarm join`."""
+        self._join = order
+        self.boot(cause)
+
+    def _remember(self, identity: Identity) -> None:
+        self.identity = identity
+        self.host.disk.preload("node", {"identity": identity})
+
+    # -- what the supervisor starts and stops --
+    def start_gossip(self, identity: Identity, cause: int) -> None:
+        peers = self.peers if self._formed else tuple(dict.fromkeys((*identity.managers, *self.peers)))
+        self.host.spawn("gossip", Gossip(self.host.name, peers, exact=self.exact_probes), None, cause)
+
+    def start_agent(self, identity: Identity, cause: int) -> None:
+        formed = self._formed
+        agent = Agent(
+            identity.node_id,
+            self.host.name,
+            self.description,
+            identity.managers,
+            lambda: "controlapi" in self.host.drivers,
+            (formed.session_id, formed.manager, formed.node) if formed else None,
+            self.addr,
+        )
+        self.host.spawn("agent", agent, None, cause)
+
+    def listen(self, cause: int) -> None:
+        """The port is open before there is a Raft member behind it."""
+        self.host.proxy = "api"
+        if "api" not in self.host.drivers:
+            self.host.spawn("api", Proxy(self.host.name, NotYet()), {}, cause)
+
+    def start_manager(self, identity: Identity, members: Iterable[tuple[int, Member]], cause: int) -> None:
+        host, node_id = self.host, identity.node_id
+        if identity.first:
+            members = ((identity.raft_id, Member(node_id, host.name)),)
         store = self.store = MemoryStore()
         formed = self._formed.raft if self._formed else None
-        raft = self.raft = RaftNode(host.name, self.raft_ids, store, self.chronicle, self.spec, formed)
+        raft = self.raft = RaftNode(
+            host.name, identity.raft_id, members, store, self.chronicle, self.spec, formed, identity.first
+        )
         proposer = raft.proposer
-        self.manager = Manager(host.name, self.node_id, store, self.spec, self._component)
+        manager = self.manager = Manager(host.name, node_id, store, self.spec, self._component)
         host.performers[Update] = performer(proposer.update, lambda effect: effect.change)
         host.performers[Batch] = performer(proposer.batch, lambda effect: effect.changes)
         host.spawn("raft", raft, None, cause)
-        host.spawn("api", Proxy(host.name, raft), {}, cause)
+        self.listen(cause)
+        proxy = host.drivers["api"].machine
+        assert isinstance(proxy, Proxy), "the proxy is at `api`"
+        proxy.raft = raft
         host.spawn("controlapi", ControlApi(host.name, store, raft.members, raft.can_remove), {}, cause)
-        host.spawn("manager", self.manager, {}, cause)
+        host.spawn("manager", manager, {}, cause)
+
+    def stop_manager(self, out: Outbox) -> None:
+        """All of it ends, and its Raft data is wiped."""
+        if self.manager is not None:
+            self.manager.stop(out)
+        for name in MANAGER_MACHINES:
+            out.halt(name)
+        self.host.proxy = None
+        self.host.disk.wipe("raft")
+        self.raft = self.manager = self.store = None
 
     def _component(self, name: str) -> Machine | None:
         """The leader-only machine of that name, made anew for each leadership."""
         assert self.store is not None
         assert self.raft is not None
-        node, store = self.host.name, self.store
-        if name == "dispatcher":
-            formed = self._formed.sessions if self._formed else None
-            return Dispatcher(node, store, self.raft.members, formed)
-        if name == "allocator":
-            return Allocator(node, store)
-        if name == "scheduler":
-            return Scheduler(node, store)
+        node, store, raft = self.host.name, self.store, self.raft
+        formed = self._formed.sessions if self._formed else None
+        makers: dict[str, Callable[[], Machine]] = {
+            "dispatcher": lambda: Dispatcher(node, store, raft.members, formed),
+            "ca": lambda: Authority(node, store),
+            "allocator": lambda: Allocator(node, store),
+            "scheduler": lambda: Scheduler(node, store),
+            "role_manager": lambda: RoleManager(node, store, raft.group.in_force, raft.can_remove),
+            "key_manager": lambda: KeyManager(node, store),
+        }
+        if name in makers:
+            return makers[name]()
         make = ORCHESTRATORS.get(name)
         return make(node, store) if make else None
+
+
+__all__ = ["Formed", "Identity", "Join", "Proposer", "Supervisor", "SwarmNode"]

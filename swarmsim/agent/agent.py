@@ -15,6 +15,8 @@ from ..api.messages import (
     AssignmentsMessage,
     AssignmentsRequest,
     HeartbeatRequest,
+    NodeNews,
+    Recertified,
     SessionEnded,
     SessionMessage,
     SessionRequest,
@@ -42,7 +44,9 @@ class Agent(Machine):
         managers: tuple[str, ...],
         local_manager: Callable[[], bool],
         formed: tuple[str, str, Node] | None = None,
+        addr: str = "",
     ) -> None:
+        self.addr = addr
         self.node_id = node_id
         self.host = host
         self.description = description
@@ -97,7 +101,7 @@ class Agent(Machine):
             try:
                 if manager is None:
                     raise ApiError("Unavailable", "no remote hosts provided")
-                request = SessionRequest(self.node_id, self.description, self.session_id)
+                request = SessionRequest(self.node_id, self.description, self.session_id, self.addr)
                 message = yield out.call(Address(manager, "dispatcher"), request, RPC_TIMEOUT)
             except ApiError:
                 if manager is not None:
@@ -160,6 +164,14 @@ class Agent(Machine):
         self._backoff = next_backoff(self._backoff)
         out.start(self._connect(out))
 
+    def _reconnect(self, out: Outbox) -> None:
+        """Another certificate: the session is closed and opened again at once (agent.go, TLS changes)."""
+        self.manager = ""
+        self._dozing = None
+        self._backoff = 0
+        out.cancel_timer("heartbeat")
+        out.start(self._connect(out))
+
     # -- stimuli --
     def on_timer(self, name: Any, out: Outbox) -> Handler:
         if name == "heartbeat":
@@ -172,6 +184,8 @@ class Agent(Machine):
         kind = type(message)
         if kind is Disturbed:
             self._disturbed(out)
+        elif kind is Recertified:
+            self._reconnect(out)
         if not self.manager:
             return None  # of a session that is over
         if kind is AssignmentsMessage:
@@ -193,6 +207,8 @@ class Agent(Machine):
         if message.node is not None:
             self.service_binding.attachments(message.node, out)
         self.remotes.announce(message.managers)
+        if message.node is not None:
+            out.tell("node", NodeNews(message.node, message.managers))
 
     def _assignments(self, message: AssignmentsMessage, out: Outbox) -> None:
         if message.complete:

@@ -29,14 +29,24 @@ class JoinRequest(NamedTuple):
 
 
 class JoinResponse(NamedTuple):
+    """The new member's Raft id, and all members: (raft id, `manager.membership.Member`)."""
+
     raft_id: int
-    members: tuple[tuple[int, str, str], ...]  # (raft id, node id, host)
+    members: tuple[tuple[int, Any], ...]
 
 
 class LeaveRequest(NamedTuple):
     """RaftMembership.Leave: remove a member."""
 
     node_id: str
+
+
+class TransferLeadership(NamedTuple):
+    """The role manager asks its own Raft member to hand over. Answered when another leads."""
+
+
+class MemberRemoved(NamedTuple):
+    """Answer to a Raft message of a member that was removed: `raft: member was removed from the cluster`."""
 
 
 class Forwarded(NamedTuple):
@@ -47,11 +57,23 @@ class Forwarded(NamedTuple):
 
 
 class IssueCertificate(NamedTuple):
-    """NodeCA.IssueNodeCertificate by a node without a certificate. Answered with (node id, role)."""
+    """NodeCA.IssueNodeCertificate by a node without a certificate. Answered with the new node's id."""
 
     host: str
     token: str
     availability: Availability = Availability.ACTIVE
+
+
+class RenewCertificate(NamedTuple):
+    """NodeCA.IssueNodeCertificate by a node that has one: the role is what the store says. Answered with its id."""
+
+    node_id: str
+
+
+class CertificateStatus(NamedTuple):
+    """NodeCA.NodeCertificateStatus: waits until the certificate is issued. Answered with its `Certificate`."""
+
+    node_id: str
 
 
 # ---- Dispatcher (manager/dispatcher) ------------------------------------------------------------------------
@@ -63,6 +85,7 @@ class SessionRequest(NamedTuple):
     node_id: str
     description: NodeDescription | None
     session_id: str
+    addr: str = ""  # where the connection comes from, as the transport tells the dispatcher
 
 
 class SessionMessage(NamedTuple):
@@ -226,6 +249,21 @@ class MembersChanged(NamedTuple):
     """The Raft member list changed (the dispatcher sends it to every session)."""
 
     hosts: tuple[str, ...]
+
+
+class RemovedFromRaft(NamedTuple):
+    """raft_node tells its node: this member was removed, its manager ends (raft.go `RemovedFromRaft`)."""
+
+
+class NodeNews(NamedTuple):
+    """The agent tells its node what the dispatcher says of it, and which managers there are (node/node.go)."""
+
+    node: Node
+    managers: tuple[str, ...]
+
+
+class Recertified(NamedTuple):
+    """A node tells its agent that it has another certificate: the session begins anew, with new TLSInfo."""
 
 
 class KeepAlive(NamedTuple):

@@ -1,7 +1,7 @@
 """Brains: a manager, and what its leader does for the cluster (SwarmKit manager/).
 
-Every manager has a Raft member, a store, a proxy and the control API; the leader has the *components* besides, each a machine
-with a driver of its own. The rooms:
+Every manager has a Raft member, a store, a proxy and the control API; the leader has the *components* besides, each a
+machine with a driver of its own. The rooms:
 
     raft_node        turns the Raft core's Ready into persist, send, apply; tells commits to the components
     proposer         the store's update lock: one transaction at a time through Raft
@@ -21,6 +21,7 @@ A task goes through five stages, and each hands it on by what it writes to the s
     4. dispatcher    sends it to its node's agent
     5. agent         runs it, and reports              ACCEPTED ... RUNNING, and how it ended
 
-A component sees each commit as one `Committed` message, decides, and proposes; it keeps nothing that it could not rebuild
-from the store, because leadership may move at any moment. Read `component`, then `manager`, then the stage in question.
+A component sees each commit as one `Committed` message, decides, and proposes; it keeps nothing that it could not
+rebuild from the store, because leadership may move at any moment. Read `component`, then `manager`, then the stage in
+question.
 """

@@ -42,6 +42,7 @@ STOP_ORDER = (
 #: Which kinds of objects each of them watches: a commit without any of these is not told.
 WATCHES: dict[str, frozenset[type]] = {
     "dispatcher": frozenset({Task, Node, Cluster}),
+    "ca": frozenset({Node}),
     "allocator": frozenset({Task, Service, Node, Network}),
     "scheduler": frozenset({Task, Service, Node}),
     "constraint_enforcer": frozenset({Node}),

@@ -64,6 +64,12 @@ class Manager(Machine):
             del self.running[name]
             out.halt(name)
 
+    def stop(self, out: Outbox) -> None:
+        """The manager of this node ends altogether: also what outlives its leadership."""
+        for name in list(self.running):
+            out.halt(name)
+        self.running.clear()
+
     def _bootstrap(self, tx: Any, out: Outbox) -> None:
         """manager.go `becomeLeader`: what must exist; on every later leadership it does, and nothing changes."""
         if not tx.all(Cluster):

@@ -38,6 +38,16 @@ class Leadership(Protocol):
     def is_leader(self) -> bool: ...
 
 
+class NotYet:
+    """A manager that is joining: it listens, and knows of no leader."""
+
+    ticks_without_leader = 0
+    is_leader = False
+
+    def leader_host(self) -> str:
+        return ""
+
+
 class Proxy(Machine):
     def __init__(self, node: str, raft: Leadership) -> None:
         self.node = node

@@ -10,7 +10,7 @@ Leaves out: encryption of the write-ahead log, chunked snapshots, automatic addr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, Protocol
 
 from ..api.messages import (
@@ -19,19 +19,25 @@ from ..api.messages import (
     JoinRequest,
     KeepAlive,
     LeadershipChanged,
+    LeaveRequest,
+    MemberRemoved,
     MembersChanged,
     RaftEnvelope,
+    RemovedFromRaft,
+    TransferLeadership,
 )
 from ..api.specs import ClusterSpec
 from ..errors import ApiError, LeadershipLost
 from ..machine import SECOND, Address, Call, Disturbed, Handler, Machine, Micros, Outbox
 from ..raft.config import swarmkit
+from ..raft.membership import ConfChange, ConfChangeType
 from ..raft.messages import (
     NONE,
     ConfState,
     Entry,
     EntryType,
     HardState,
+    InstallSnapshot,
     Propose,
     RaftError,
     RequestVote,
@@ -55,6 +61,7 @@ from ..trace.events import (
     VoteGranted,
 )
 from .component import WATCHES
+from .membership import Group, Member, Membership
 from .proposer import Proposer
 
 TICK: Micros = SECOND
@@ -77,25 +84,30 @@ class Host(Protocol):
 
 
 class RaftNode(Machine):
-    """`raft_ids` are the members known at boot: host -> Raft id."""
+    """`id` is its own Raft id, `members` those it was told of when it joined; what its disk holds says more.
+
+    `formed`: the core of a cluster that is handed over. `first`: it begins a cluster of its own (`swarm init`).
+    """
 
     def __init__(
         self,
         node: str,
-        raft_ids: Mapping[str, int],
+        id: int,
+        members: Iterable[tuple[int, Member]],
         store: MemoryStore,
         chronicle: Chronicle,
         spec: ClusterSpec,
         formed: RawNode | None = None,
+        first: bool = False,
     ) -> None:
         self.node = node
-        self.id = raft_ids[node]
+        self.id = id
+        self.first = first
+        self.group = Membership(self, members)
         self.store = store
         self.chronicle = chronicle
         self.spec = spec
         self.proposer = Proposer(store, self._propose, lambda: self.now)
-        self.hosts: dict[int, str] = {id: host for host, id in raft_ids.items()}
-        self.addresses: dict[int, Address] = {id: Address(host, "raft") for id, host in self.hosts.items()}
         self.now: Micros = 0
         self.ticks_without_leader = 0
         self.signalled = False  # leadership gained and told
@@ -111,6 +123,8 @@ class RaftNode(Machine):
         self._lost: dict[int, None] = {}
         self._seen: tuple[Any, int, int] = (None, 0, 0)
         self._snapshot_index = 0
+        self._campaign_when_able = formed is None  # raft.go: a member that is alone need not wait for its timeout
+        self._removed = False
 
     # -- start --
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
@@ -119,15 +133,14 @@ class RaftNode(Machine):
         self.raw = self.formed or recover(saved, self.id, out.rng, self.spec)
         snapshot: Snapshot | None = saved.get("snapshot")
         if snapshot is not None:
-            self.store.restore(snapshot.data)
-            self._snapshot_index = snapshot.index
+            self._take_over(snapshot)
+        elif self.first and not saved:
+            self.raw.bootstrap(list(self.group.members.items()))
         self._seen = self._situation()
         hard: HardState = saved.get("hard_state", HardState())
-        voted = self.hosts.get(hard.voted_for, "")
+        voted = self.group.host(hard.voted_for)
         log = self.raw.log
-        out.emit(
-            RaftRestarted(self.node, hard.current_term, voted, hard.commit_index, log.last_index, log.last_term())
-        )
+        out.emit(RaftRestarted(self.node, hard.current_term, voted, hard.commit_index, log.last_index, log.last_term()))
         out.set_timer("tick", 1 + int(out.rng.random() * TICK))
         if self.formed is not None:
             self.store.index = self.raw.commit_index
@@ -155,21 +168,22 @@ class RaftNode(Machine):
         leader = self.raw.leader_id
         if leader == self.id:
             return self.node if self.signalled else ""
-        if not leader or not self._active(leader):
+        if not leader or not self.is_active(leader):
             return ""
-        return self.hosts.get(leader, "")
+        return self.group.host(leader)
 
     def members(self) -> tuple[str, ...]:
-        return tuple(self.hosts[id] for id in self.raw.progress if id in self.hosts)
+        """The hosts of all members."""
+        return self.group.hosts()
 
     def can_remove(self, host: str) -> bool:
-        """membership/cluster.go `CanRemoveMember`: enough reachable members remain for a quorum."""
-        ids = self.raw.progress
-        reachable = sum(1 for id in ids if self.hosts[id] != host and (id == self.id or self._active(id)))
-        return reachable >= (len(ids) - 1) // 2 + 1
+        return self.group.can_remove(host)
 
-    def _active(self, id: int) -> bool:
-        return id not in self._lost and self.now - self._heard.get(id, self.now) <= INACTIVE_AFTER
+    def is_active(self, id: int) -> bool:
+        """Could the transport reach that peer lately? While all is quiet it could."""
+        if id in self._lost:
+            return False
+        return self._dozing_since is not None or self.now - self._heard.get(id, self.now) <= INACTIVE_AFTER
 
     # -- stimuli --
     def on_timer(self, name: Any, out: Outbox) -> Handler:
@@ -189,7 +203,14 @@ class RaftNode(Machine):
         leader = self.raw.leader_id
         if self._pumping or not leader or (leader != self.id and leader not in self._heard):
             return False
-        return (leader != self.id or self.signalled) and out.quiet(*self.members())
+        if leader == self.id and not (self.signalled and self._all_caught_up()):
+            return False
+        return out.quiet(*self.members())
+
+    def _all_caught_up(self) -> bool:
+        """Has every member the whole log? A newcomer that has not needs the ticks."""
+        last = self.raw.log.last_index
+        return all(record.match_index == last for record in self.raw.progress.values())
 
     def _wake(self, out: Outbox) -> None:
         """Ticks matter again: put the core where it would be had every tick and heartbeat taken place."""
@@ -197,10 +218,12 @@ class RaftNode(Machine):
         since, self._dozing_since = self._dozing_since, None
         missed = (out.now - since) // TICK
         leader = self.raw.leader_id
+        beat = TICK * self.spec.heartbeat_tick
         if leader == self.id:
             skip_healthy_ticks(self.raw, missed, 0)
+            for id in self.raw.progress:
+                self._heard[id] = max(self._heard.get(id, 0), since + missed * TICK // beat * beat)
         elif leader:
-            beat = TICK * self.spec.heartbeat_tick
             heard = self._heard[leader]
             heard += (out.now - heard) // beat * beat
             self._heard[leader] = heard
@@ -214,21 +237,27 @@ class RaftNode(Machine):
         self.raw.tick()
         if leader and leader not in (self.id, self.raw.leader_id):
             # The election timeout ran out: what silenced the leader is the cause of all that follows.
-            out.blame(self.hosts[leader], self._heard.get(leader, 0))
+            out.blame(self.group.host(leader), self._heard.get(leader, 0))
 
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
         if type(message) is Disturbed:
             if self._dozing_since is not None and not out.quiet(*self.members()):
                 self._wake(out)
             return None
+        if type(message) is MemberRemoved:
+            self._was_removed(out)
+            return None
         rpc = message.message
         self.now = out.now
+        if rpc.src in self.group.removed:
+            out.send(src, MemberRemoved())
+            return None
         self._heard[rpc.src] = out.now
         if self._lost:
             self._lost.pop(rpc.src, None)
         kind = type(rpc)
         if kind is RequestVote:
-            if rpc.src in self.hosts:
+            if rpc.src in self.group.members:
                 out.start(self._check_candidate(src, rpc, out))
             return None
         if kind is not Propose:  # SwarmKit drops proposals that a follower forwards
@@ -255,10 +284,10 @@ class RaftNode(Machine):
 
     def on_lost(self, node: str, out: Outbox) -> Handler:
         """The transport to a peer broke; the core hears that it is unreachable (transport/peer.go)."""
-        for id, host in self.hosts.items():
-            if host == node and id != self.id:
-                self._lost[id] = None
-                self.raw.report_unreachable(id)
+        id = self.group.find(node)
+        if id not in (NONE, self.id):
+            self._lost[id] = None
+            self.raw.report_unreachable(id)
         self._pump(out)
         return None
 
@@ -266,8 +295,9 @@ class RaftNode(Machine):
         request = call.request.request if type(call.request) is Forwarded else call.request
         if type(request) is KeepAlive:
             out.reply(call, True)
-        elif type(request) is JoinRequest:
-            self._join(call, request, out)
+        elif type(request) in (JoinRequest, LeaveRequest, TransferLeadership):
+            self.now = out.now
+            self.group.serve(call, request, out)
         else:
             out.fail(call, ApiError("Unimplemented", f"unknown method {type(request).__name__}"))
         return None
@@ -311,6 +341,16 @@ class RaftNode(Machine):
                 return
             self._after_persist(ready, out)
             self._pumping = False
+        self._campaign_at_once(out)
+
+    def _campaign_at_once(self, out: Outbox) -> None:
+        """A member that is alone after its start need not wait for a timeout (raft.go `Run`)."""
+        raw = self.raw
+        alone = self._campaign_when_able and list(raw.progress) == [self.id] and raw.leader_id == NONE
+        if alone and raw.last_applied >= raw.commit_index:
+            self._campaign_when_able = False
+            raw.campaign()
+            self._pump(out)
 
     def _flush(self, ready: Any, writes: dict[Any, Any], out: Outbox) -> Generator[Any, Any, None]:
         yield out.persist(writes)
@@ -346,15 +386,15 @@ class RaftNode(Machine):
         hard = ready.hard_state
         if hard is not None and hard.voted_for and (hard.current_term, hard.voted_for) != self._voted:
             self._voted = (hard.current_term, hard.voted_for)
-            out.emit(VoteGranted(self.node, hard.current_term, self.hosts.get(hard.voted_for, "")))
+            out.emit(VoteGranted(self.node, hard.current_term, self.group.host(hard.voted_for)))
 
     _voted: tuple[int, int] = (0, 0)
 
     def _after_persist(self, ready: Any, out: Outbox) -> None:
         for rpc in ready.messages:
-            address = self.addresses.get(rpc.dst)
-            if address is not None:
-                out.send(address, RaftEnvelope(rpc))
+            host = self.group.host(rpc.dst)
+            if host:
+                out.send(Address(host, "raft"), RaftEnvelope(self._current(rpc)))
         if ready.snapshot is not None:
             self._install(ready.snapshot, out)
         if self.signalled and not self.is_raft_leader:
@@ -369,19 +409,32 @@ class RaftNode(Machine):
             self.proposer.gained()
             out.send(Address(self.node, "manager"), LeadershipChanged(True, self.raw.current_term))
 
+    def _current(self, rpc: Any) -> Any:
+        """A snapshot leaves with the configuration of now: a newcomer must find itself in it (raft.go `Run`)."""
+        if type(rpc) is not InstallSnapshot:
+            return rpc
+        return rpc._replace(snapshot=rpc.snapshot._replace(conf_state=self.raw.conf))
+
     def _lose_leadership(self, out: Outbox) -> None:
         """Every waiting proposal is cancelled, before committed entries are applied; it may commit all the same."""
         self.signalled = False
         self._waiting.clear()
+        self.group.lost_leadership(out)
         self.proposer.lost()
         out.send(Address(self.node, "manager"), LeadershipChanged(False, self.raw.current_term))
 
     # -- applying --
     def _install(self, snapshot: Snapshot, out: Outbox) -> None:
-        changes = self.store.restore(snapshot.data)
-        self._snapshot_index = snapshot.index
+        changes = self._take_over(snapshot)
         out.emit(SnapshotInstalled(self.node, snapshot.index, snapshot.term))
         self._publish(snapshot.index, changes, out)
+
+    def _take_over(self, snapshot: Snapshot) -> list[Change]:
+        """The store and the group become what the snapshot holds."""
+        content, group = snapshot.data
+        self.group.restore(group)
+        self._snapshot_index = snapshot.index
+        return self.store.restore(content)
 
     def _apply(self, entries: Any, out: Outbox) -> None:
         terms = tuple(entry.term for entry in entries)
@@ -420,7 +473,7 @@ class RaftNode(Machine):
         if applied - self._snapshot_index < self.spec.snapshot_interval:
             return
         self._snapshot_index = applied
-        snapshot = self.raw.create_snapshot(applied, self.raw.conf, self.store.save())
+        snapshot = self.raw.create_snapshot(applied, self.raw.conf, (self.store.save(), self.group.save()))
         keep_from = applied - self.spec.log_entries_for_slow_followers
         first = self.raw.log.first_index
         if keep_from >= first:
@@ -430,15 +483,44 @@ class RaftNode(Machine):
         out.save(writes)
 
     # -- membership --
-    def _join(self, call: Call, request: JoinRequest, out: Outbox) -> None:
-        raise ApiError("Unimplemented", "joining is not built yet")
+    def propose_change(self, change: ConfChange, out: Outbox) -> None:
+        self.now = out.now
+        try:
+            self.raw.propose_conf_change(change, size=64)
+        except RaftError:
+            raise LeadershipLost from None
+        self._pump(out)
+
+    def transfer(self, to: int, out: Outbox) -> None:
+        if self._dozing_since is not None:
+            self._wake(out)  # what follows must not be skipped
+        self.raw.transfer_leader(to)
+        self._pump(out)
 
     def _apply_membership(self, entry: Entry, out: Outbox) -> None:
-        self.raw.apply_conf_change(entry.data)
+        change: ConfChange | None = entry.data
+        leader = self.raw.leader_id
+        self.raw.apply_conf_change(change)
+        self.group.apply(change)
         hosts = self.members()
         out.emit(MembershipChanged(self.node, entry.index, tuple(sorted(hosts))))
+        self.group.applied(change, out)
+        if self._dozing_since is not None:
+            self._wake(out)
         if self.signalled:
             out.tell("dispatcher", MembersChanged(hosts))
+        if change is None or change.type is not ConfChangeType.REMOVE_NODE:
+            return
+        if change.node_id == self.id:
+            self._was_removed(out)
+        elif change.node_id == leader:
+            self.raw.campaign()  # refused by the core, for this very entry is not marked applied yet: a quirk
+
+    def _was_removed(self, out: Outbox) -> None:
+        """The manager of this node ends; its node decides what comes then."""
+        if not self._removed:
+            self._removed = True
+            out.tell("node", RemovedFromRaft())
 
     # -- facts about roles --
     def _situation(self) -> tuple[Any, int, int]:
@@ -464,7 +546,7 @@ class RaftNode(Machine):
         elif name == "CANDIDATE":
             out.emit(BecameCandidate(self.node, raw.current_term))
         elif name == "FOLLOWER":
-            out.emit(BecameFollower(self.node, raw.current_term, self.hosts.get(raw.leader_id, "")))
+            out.emit(BecameFollower(self.node, raw.current_term, self.group.host(raw.leader_id)))
 
 
 def recover(saved: Mapping[Any, Any], id: int, stream: Any, spec: ClusterSpec) -> RawNode:
@@ -506,7 +588,9 @@ def form(hosts: Mapping[str, Host], store: MemoryStore, actions: list[Action], s
     """
     ids = {name: i + 1 for i, name in enumerate(hosts)}
     store.apply(actions, 1)
-    snapshot = Snapshot(1, FIRST_TERM, ConfState(tuple(ids.values())), store.save())
+    members = tuple((id, Member(name, name)) for name, id in ids.items())
+    content = (store.save(), Group(members, ()))
+    snapshot = Snapshot(1, FIRST_TERM, ConfState(tuple(ids.values())), content)
     disks: dict[str, dict[Any, Any]] = {
         name: {"snapshot": snapshot, "last": 1, "hard_state": HardState(FIRST_TERM, 0, 1)} for name in hosts
     }

@@ -71,4 +71,6 @@ class Disk:
         self._durable[machine] = dict(content)
 
     def wipe(self, machine: str) -> None:
+        """Delete all that the machine ever wrote, and what is on its way to the platter."""
         self._durable.pop(machine, None)
+        self._unsynced = [pending for pending in self._unsynced if pending[0] != machine]

@@ -78,6 +78,7 @@ class NodeUpdate:
     message: str
     cause: int
     description: NodeDescription | None = None
+    addr: str = ""
 
 
 class Dispatcher(Machine):
@@ -185,7 +186,7 @@ class Dispatcher(Machine):
             if self.store.get(Node, request.node_id) is None:
                 raise ApiError("NotFound", "node not found")
         self._registering.append((call, request, via, out.cause))
-        update = NodeUpdate(NodeState.READY, "", out.cause, request.description)
+        update = NodeUpdate(NodeState.READY, "", out.cause, request.description, request.addr)
         self._nodes[request.node_id] = update
         self._await_batch(out)
 
@@ -304,7 +305,7 @@ class Dispatcher(Machine):
             node: Node | None = tx.get(Node, id)
             if node is None:
                 return
-            status = NodeStatus(update.state, update.message, node.status.addr)
+            status = NodeStatus(update.state, update.message, update.addr or node.status.addr)
             tx.update(
                 node.evolve(status=status, description=update.description or node.description), cause=update.cause
             )

@@ -1,0 +1,211 @@
+"""Who belongs to the Raft group: joining, leaving, handing over the leadership.
+
+SwarmKit manager/state/raft/raft.go `Join`, `Leave`, `removeMember`, `TransferLeadership`, and membership/cluster.go;
+reference/cluster.md 2.1. Only the leader changes members, one change at a time. `raft_node` holds one `Membership`,
+asks it who is who, and hands it the requests of the service RaftMembership.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, NamedTuple, Protocol
+
+from ..api.messages import JoinRequest, JoinResponse, KeepAlive, LeaveRequest, TransferLeadership
+from ..errors import ApiError, LeadershipLost
+from ..machine import MILLISECOND, SECOND, Address, Call, Micros, Outbox
+from ..raft.membership import ConfChange, ConfChangeType
+from ..raft.messages import NONE
+from ..raft.raft import RawNode
+
+DIAL_BACK: Micros = 5 * SECOND
+TRANSFER_LIMIT: Micros = 25 * SECOND
+TRANSFER_POLL: Micros = 100 * MILLISECOND
+
+NOT_A_MEMBER = ApiError("FailedPrecondition", "raft: node is not yet part of a raft cluster")
+CANNOT_REMOVE = "raft: member cannot be removed, because removing it may result in loss of quorum"
+UNREACHABLE = "could not connect to prospective new cluster member using its advertised address"
+
+
+class Member(NamedTuple):
+    """A manager as the group knows it: the context of the entry that added it."""
+
+    node_id: str
+    host: str
+
+
+class Group(NamedTuple):
+    """What a snapshot holds of the membership, beside the configuration that the core keeps."""
+
+    members: tuple[tuple[int, Member], ...]
+    removed: tuple[int, ...]
+
+
+class RaftMember(Protocol):
+    """What this file asks of `raft_node.RaftNode`."""
+
+    node: str
+    id: int
+    raw: RawNode
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    def is_active(self, id: int) -> bool: ...
+
+    def propose_change(self, change: ConfChange, out: Outbox) -> None: ...
+
+    def transfer(self, to: int, out: Outbox) -> None: ...
+
+
+class Membership:
+    """The members by Raft id, and the ids that may never return."""
+
+    def __init__(self, raft: RaftMember, members: Iterable[tuple[int, Member]]) -> None:
+        self.raft = raft
+        self.members: dict[int, Member] = dict(members)
+        self.removed: dict[int, None] = {}
+        self._requests: deque[tuple[Call, Any]] = deque()
+        self._serving = False
+        self._awaited: tuple[int, Call, Callable[[], Any]] | None = None  # (id, who asked, what to answer)
+
+    # -- who is who --
+    def host(self, id: int) -> str:
+        member = self.members.get(id)
+        return member.host if member is not None else ""
+
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts of all members in force."""
+        return tuple(member.host for member in self.in_force())
+
+    def in_force(self) -> tuple[Member, ...]:
+        """The members that the configuration in force has."""
+        return tuple(self.members[id] for id in self.raft.raw.progress if id in self.members)
+
+    def find(self, host: str) -> int:
+        return next((id for id, member in self.members.items() if member.host == host), NONE)
+
+    def can_remove(self, host: str) -> bool:
+        """membership/cluster.go `CanRemoveMember`: enough reachable members remain for a quorum."""
+        ids = [id for id in self.raft.raw.progress if id in self.members]
+        left = [id for id in ids if self.members[id].host != host]
+        reachable = sum(1 for id in left if id == self.raft.id or self.raft.is_active(id))
+        return reachable >= (len(ids) - 1) // 2 + 1
+
+    # -- snapshots, and entries that are applied --
+    def save(self) -> Group:
+        return Group(tuple(self.members.items()), tuple(self.removed))
+
+    def restore(self, group: Group) -> None:
+        self.members = dict(group.members)
+        self.removed = dict.fromkeys(group.removed)
+
+    def apply(self, change: ConfChange | None) -> None:
+        """A committed change is in force. An entry without a change was one that might not be made."""
+        if change is None:
+            return
+        if change.type is ConfChangeType.REMOVE_NODE:
+            self.members.pop(change.node_id, None)
+            self.removed[change.node_id] = None
+        elif isinstance(change.context, Member):
+            self.members[change.node_id] = change.context
+
+    def applied(self, change: ConfChange | None, out: Outbox) -> None:
+        """Answer who waits for it."""
+        if self._awaited is None or change is None or self._awaited[0] != change.node_id:
+            return
+        _, call, answer = self._awaited
+        self._awaited = None
+        out.reply(call, answer())
+
+    def lost_leadership(self, out: Outbox) -> None:
+        """Whoever waits for a change is told; it may commit all the same."""
+        if self._awaited is not None:
+            out.fail(self._awaited[1], LeadershipLost())
+            self._awaited = None
+
+    # -- requests --
+    def serve(self, call: Call, request: Any, out: Outbox) -> None:
+        """RaftMembership, one request after the other (raft.go `membershipLock`)."""
+        self._requests.append((call, request))
+        if not self._serving:
+            out.start(self._serve(out))
+
+    def _serve(self, out: Outbox) -> Generator[Any, Any, None]:
+        self._serving = True
+        while self._requests:
+            call, request = self._requests.popleft()
+            try:
+                yield from self._answer(call, request, out)
+            except ApiError as error:
+                out.fail(call, error)
+        self._serving = False
+
+    def _answer(self, call: Call, request: Any, out: Outbox) -> Generator[Any, Any, None]:
+        if type(request) is TransferLeadership:
+            yield from self._transfer(out)
+            out.reply(call, None)
+            return
+        if not self.raft.is_leader:
+            raise LeadershipLost
+        if type(request) is JoinRequest:
+            yield from self._join(call, request, out)
+        else:
+            assert type(request) is LeaveRequest, f"RaftMembership has no {request!r}"
+            yield from self._leave(call, request, out)
+
+    def _join(self, call: Call, request: JoinRequest, out: Outbox) -> Generator[Any, Any, None]:
+        """Dial back, then add the member; a member that asks again gets its id again."""
+        known = next((id for id, m in self.members.items() if m.node_id == request.node_id), NONE)
+        if known != NONE:
+            out.reply(call, JoinResponse(known, tuple(self.members.items())))
+            return
+        try:
+            yield out.call(Address(request.addr, "api"), KeepAlive(), DIAL_BACK)
+        except ApiError:
+            raise ApiError("FailedPrecondition", UNREACHABLE) from None
+        id = self._free_id(out)
+        change = ConfChange(ConfChangeType.ADD_NODE, id, context=Member(request.node_id, request.addr))
+        yield from self._change(call, change, lambda: JoinResponse(id, tuple(self.members.items())), out)
+
+    def _free_id(self, out: Outbox) -> int:
+        """Random, and neither a member's nor ever a member's before."""
+        while True:
+            id = out.rng.getrandbits(63)
+            if id != NONE and id not in self.members and id not in self.removed:
+                return id
+
+    def _leave(self, call: Call, request: LeaveRequest, out: Outbox) -> Generator[Any, Any, None]:
+        id = next((id for id, m in self.members.items() if m.node_id == request.node_id), NONE)
+        if id == NONE:
+            raise ApiError("Unknown", "raft: member unknown")
+        if not self.can_remove(self.members[id].host):
+            raise ApiError("Unknown", CANNOT_REMOVE)
+        yield from self._change(call, ConfChange(ConfChangeType.REMOVE_NODE, id), lambda: None, out)
+
+    def _change(
+        self, call: Call, change: ConfChange, answer: Callable[[], Any], out: Outbox
+    ) -> Generator[Any, Any, None]:
+        """Propose it, and hold the lock until it is applied or nobody waits for it any more."""
+        self._awaited = (change.node_id, call, answer)
+        self.raft.propose_change(change, out)
+        while self._awaited is not None:
+            if out.now > call.deadline:
+                self._awaited = None
+                raise ApiError("DeadlineExceeded", "context deadline exceeded")
+            yield out.sleep(TRANSFER_POLL // 10)
+
+    def _transfer(self, out: Outbox) -> Generator[Any, Any, None]:
+        """To an active peer; "longest active" is meant, but any is taken (transport.go `longestActive`)."""
+        raft = self.raft
+        if not raft.is_leader:
+            raise LeadershipLost
+        peers = [id for id in raft.raw.progress if id != raft.id and raft.is_active(id)]
+        if not peers:
+            raise ApiError("Unknown", "raft: no elected cluster leader")
+        raft.transfer(out.rng.choice(peers), out)
+        limit = out.now + TRANSFER_LIMIT
+        while raft.raw.leader_id in (NONE, raft.id):
+            if out.now >= limit:
+                raise ApiError("DeadlineExceeded", "context deadline exceeded")
+            yield out.sleep(TRANSFER_POLL)
