@@ -42,6 +42,28 @@ from swarmsim.trace.recorder import Trace
 MAX_CHANGES_PER_TRANSACTION = 200  # manager/state/store/memory.go
 
 
+class Promise:
+    """What `on_request` or `on_execute` may return: the answer comes when the test keeps it."""
+
+    def __init__(self) -> None:
+        self._then: Callable[[Any], None] | None = None
+        self._kept: list[Any] = []
+
+    def keep(self, value: Any = None) -> None:
+        """Resume the handler with `value`, or raise it there if it is an exception."""
+        if self._then is None:
+            self._kept.append(value)
+        else:
+            then, self._then = self._then, None
+            then(value)
+
+    def resume(self, then: Callable[[Any], None]) -> None:
+        if self._kept:
+            then(self._kept.pop())
+        else:
+            self._then = then
+
+
 class FakeOutbox(Outbox):
     """Effects that do not wait, performed on the fake manager."""
 
@@ -50,7 +72,7 @@ class FakeOutbox(Outbox):
         self.machine = machine
         self.address = Address(manager.node, name)
         self.cause = 0
-        self.rng = Random(f"{seed}/{name}")
+        self.rng = manager.stream_of(name, seed)
         self.inbox: deque[tuple[Any, ...]] = deque()
         self.waiting = False
         self.timers: dict[Any, int] = {}
@@ -100,8 +122,18 @@ class FakeOutbox(Outbox):
     def halt(self, name: str) -> None:
         self.manager.stop(name)
 
-    def quiet(self, node: str) -> bool:
-        return True
+    def quiet(self, *nodes: str) -> bool:
+        return not self.manager.disturbed
+
+    def stream(self, name: str) -> Random:
+        return Random(name)
+
+    def tell(self, machine: str, message: Any) -> None:
+        if machine in self.manager.machines:
+            self.manager.send(machine, message, self.address)
+
+    def save(self, writes: Any) -> None:
+        self.manager.saved.setdefault(self.address.machine, {}).update(writes)
 
     def blame(self, node: str, since: Micros) -> None:
         pass
@@ -118,12 +150,15 @@ class FakeManager:
         self.now: Micros = 0
         self.trace = Trace()
         self.machines: dict[str, FakeOutbox] = {}
+        self._streams: dict[str, Random] = {}
         self.sent: list[tuple[Address, Address, Any]] = []
         self.answers: dict[int, Any] = {}
         self.commits: list[tuple[Micros, tuple[Any, ...]]] = []  # (when, changes) of each commit
         self.interfere: Callable[[Transaction], Any] | None = None
         self.on_request: Callable[[Request], Any] | None = None
         self.on_execute: Callable[[Execute], Any] | None = None
+        self.disturbed = False  # what `out.quiet` denies
+        self.saved: dict[str, dict[Any, Any]] = {}  # by machine: what it wrote to its disk
         self._agenda: list[tuple[Micros, int, Callable[[], Any]]] = []
         self._count = 0
         self._waiting_for_lock: deque[Callable[[], Any]] = deque()
@@ -133,14 +168,18 @@ class FakeManager:
         self._draining = False
 
     # -- what a test does --
-    def add_machine(self, machine: Machine, name: str | None = None) -> FakeOutbox:
-        """Start `machine` now; by default it is named after its class, in lower case."""
+    def add_machine(self, machine: Machine, name: str | None = None, saved: Any = None) -> FakeOutbox:
+        """Start `machine` now, with what its disk holds; by default it is named after its class, in lower case."""
         name = name or type(machine).__name__.lower()
         out = FakeOutbox(self, name, machine, self.seed)
         self.machines[name] = out
-        out.inbox.append(("start",))
+        out.inbox.append(("start", saved or {}))
         self.serve(out)
         return out
+
+    def stream_of(self, name: str, seed: int) -> Random:
+        """A machine's random stream goes on over restarts of the machine."""
+        return self._streams.setdefault(name, Random(f"{seed}/{name}"))
 
     def stop(self, name: str) -> None:
         out = self.machines.pop(name)
@@ -157,7 +196,7 @@ class FakeManager:
         """Let virtual time pass until `until` (absolute), included."""
         while self._agenda and self._agenda[0][0] <= until:
             self.now, _, action = heapq.heappop(self._agenda)
-            action()
+            self._soon(action)
         self.now = max(self.now, until)
 
     def run_for(self, duration: Micros) -> None:
@@ -183,6 +222,11 @@ class FakeManager:
         """Remove these objects in one commit."""
         self.commit(lambda tx: [tx.delete(type(o), o.id) for o in objects])
 
+    @property
+    def busy(self) -> bool:
+        """Is a commit under way, or does a writer wait for the lock?"""
+        return self._locked or bool(self._waiting_for_lock)
+
     def task(self, id: str) -> Task:
         return self.store.tasks[id]
 
@@ -192,18 +236,18 @@ class FakeManager:
     def node_object(self, id: str) -> Node:
         return self.store.nodes[id]
 
-    def request(self, name: str, request: Any) -> int:
+    def request(self, name: str, request: Any, src: Address = Address("client", "test")) -> int:  # noqa: B008
         """Call machine `name`; the answer appears in `answers` under the returned id."""
         self._calls += 1
         out = self.machines[name]
-        call = Call(Address("client", "test"), self._calls, request, self.now + 10**9)
+        call = Call(src, self._calls, request, self.now + 10**9, name)
         out.inbox.append(("call", call))
         self.serve(out)
         return self._calls
 
-    def send(self, name: str, message: Any) -> None:
+    def send(self, name: str, message: Any, src: Address | None = None) -> None:
         out = self.machines[name]
-        out.inbox.append(("message", message))
+        out.inbox.append(("message", message, src or Address(self.node, "store")))
         self.serve(out)
 
     def events(self, *kinds: type) -> list[Any]:
@@ -242,13 +286,14 @@ class FakeManager:
             out.cause = 0
             handler: Any
             if kind == "start":
-                handler = out.machine.on_start({}, out)
+                handler = out.machine.on_start(rest[0], out)
             elif kind == "timer":
                 handler = out.machine.on_timer(rest[0], out)
             elif kind == "call":
                 handler = out.machine.on_call(rest[0], out)
             else:
-                handler = out.machine.on_message(Address(self.node, "store"), rest[0], out)
+                src = rest[1] if len(rest) > 1 else Address(self.node, "store")
+                handler = out.machine.on_message(src, rest[0], out)
             if handler is not None:
                 self.carry(out, handler, main=True)
 
@@ -278,11 +323,11 @@ class FakeManager:
             resume(None)
         elif isinstance(effect, Request):
             assert self.on_request is not None, f"nobody answers {effect.request!r}"
-            resume(self.on_request(effect))
+            _answer(self.on_request(effect), resume)
         else:
             assert isinstance(effect, Execute), f"cannot perform {effect!r}"
             assert self.on_execute is not None, f"nobody executes {effect.command!r}"
-            resume(self.on_execute(effect))
+            _answer(self.on_execute(effect), resume)
 
     def _propose(self, changes: list[Callable[[Any], Any]], cause: int, done: Callable[[list[Any]], None]) -> None:
         """One transaction for each 200 changes; writers queue for the store's lock. `done` gets (error, result)s."""
@@ -298,6 +343,7 @@ class FakeManager:
             if self.interfere is not None:
                 change, self.interfere = self.interfere, None
                 self.commit(change)
+            self._locked = True  # while it runs, too: what a change starts must wait for the commit
             tx = Transaction(self.store, self.now, cause)
             while len(results) < len(changes) and len(tx.actions) < MAX_CHANGES_PER_TRANSACTION:
                 results.append(_attempt(changes[len(results)], tx))
@@ -308,25 +354,24 @@ class FakeManager:
         next_transaction()
 
     def _with_lock(self, action: Callable[[], Any]) -> None:
-        if self._locked:
+        if self._locked or self._waiting_for_lock:
             self._waiting_for_lock.append(action)
         else:
             action()
 
     def _take_time(self, tx: Transaction, then: Callable[[], None]) -> None:
-        if not tx.actions:
-            then()
-        elif self.commit_latency == 0:
-            self._apply(tx)
-            self._soon(then)  # not at once: a long batch must not pile up calls
-        else:
-            self._locked = True
+        if tx.actions and self.commit_latency:
             self.at(self.now + self.commit_latency, lambda: self._unlock(tx, then))
+        else:
+            self._unlock(tx, then)
 
     def _unlock(self, tx: Transaction, then: Callable[[], None]) -> None:
         self._locked = False
         self._apply(tx)
-        then()
+        self._soon(then)  # not at once: a long batch must not pile up calls
+        self._soon(self._next_writer)
+
+    def _next_writer(self) -> None:
         while self._waiting_for_lock and not self._locked:
             self._waiting_for_lock.popleft()()
 
@@ -337,8 +382,17 @@ class FakeManager:
         self.commits.append((self.now, changes))
         message = Committed(self.store.index, changes)
         for out in self.machines.values():
+            if type(out.machine).on_message is Machine.on_message:
+                continue  # it watches nothing
             out.inbox.append(("message", message))
             self.serve(out)
+
+
+def _answer(value: Any, resume: Callable[[Any], None]) -> None:
+    if isinstance(value, Promise):
+        value.resume(resume)
+    else:
+        resume(value)
 
 
 def _attempt(change: Callable[[Any], Any], tx: Transaction) -> tuple[Exception | None, Any]:
