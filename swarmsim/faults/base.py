@@ -128,7 +128,7 @@ class LinkFault(Fault):
         return rule
 
     def undo(self, cluster: Cluster, hit: Hit, done: LinkRule, cause: int) -> None:
-        cluster.network.remove(done)
+        cluster.network.remove(done, cause)
 
     def way(self) -> str:
         return {"both": "", "in": "in only", "out": "out only"}[self.direction]
@@ -154,6 +154,9 @@ class LinkRule:
 
     def verdict(self, src: str, dst: str, stream: bool, now: Micros) -> tuple[str, Any] | None:
         raise NotImplementedError
+
+    def blocks(self, src: str, dst: str) -> bool:
+        return False
 
 
 __all__ = ["Aim", "Direction", "Fault", "Hit", "LinkFault", "LinkRule", "Times", "format_times"]

@@ -1,7 +1,8 @@
 """`crash`: nodes go off, their containers gone; after `for` the engine starts again (SCENARIOS.md section 6).
 
 `process` (the default): the engine is killed, its connections are reset, the disk is whole. `power`: silent, and
-unsynced writes are lost. Crashes may overlap: a node is off while any of them holds it.
+unsynced writes are lost. `engine`: as `process`, but the containers run on (Docker's live-restore), and the engine that
+starts again finds them. Crashes may overlap: a node is off while any of them holds it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class Crash(Fault):
 
     crash: Aim
     for_: Times | None = Field(None, alias="for")
-    how: Literal["process", "power"] = "process"
+    how: Literal["process", "power", "engine"] = "process"
 
     def detail(self) -> str:
-        return {"process": "process killed", "power": "power off"}[self.how]
+        return {"process": "process killed", "power": "power off", "engine": "engine killed"}[self.how]
 
     def begin(self, cluster: Cluster, hit: Hit) -> None:
         for name in hit.nodes:

@@ -28,3 +28,6 @@ class Partition(LinkFault):
 class PartitionRule(LinkRule):
     def verdict(self, src: str, dst: str, stream: bool, now: Micros) -> tuple[str, str] | None:
         return ("drop", self.entry) if self.concerns(src, dst) else None
+
+    def blocks(self, src: str, dst: str) -> bool:
+        return self.concerns(src, dst)

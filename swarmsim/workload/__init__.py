@@ -6,7 +6,12 @@ Steps go over the control API and may be refused. To add one: its file, and its 
 from .availability import Activate, Drain, Pause
 from .base import Book, Order, Step
 from .create import Create, CreateObject
+from .join import Join
+from .label import Label
 from .remove import Remove
+from .remove_node import RemoveNodes
+from .roles import Demote, Promote
+from .rollback import Rollback
 from .scale import Scale
 from .update import Update
 
@@ -16,13 +21,19 @@ STEPS: tuple[type[Step], ...] = (
     Remove,
     Scale,
     Update,
+    Rollback,
     Drain,
     Pause,
     Activate,
+    Label,
+    Join,
+    Promote,
+    Demote,
+    RemoveNodes,
 )
 
 #: Verbs that later versions add; refused with "not yet" (section 13).
-NOT_YET = ("join", "leave", "promote", "demote", "label", "deploy")
+NOT_YET = ("leave", "deploy")
 
 BY_VERB: dict[str, type[Step]] = {step.verb: step for step in STEPS}
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, WithJsonSchema
 
 from ..api.messages import CreateConfig, CreateNetwork, CreateSecret, CreateService
 from ..api.specs import ConfigSpec, Global, GlobalJob, NetworkSpec, Replicated, ReplicatedJob, SecretSpec, ServiceSpec
+from ..errors import ApiError
 from .base import Asking, Order, ServiceName, Step, call
+from .scale import whole
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
+
+
+Concurrent = Annotated[int, BeforeValidator(whole), WithJsonSchema({"type": "integer", "minimum": 0})]
 
 
 class Create(Step):
@@ -19,12 +27,24 @@ class Create(Step):
     aims: ClassVar[dict[str, str]] = {"create": "service"}
 
     create: ServiceName
+    max_concurrent: Concurrent | None = None
 
     def detail(self, order: Order) -> str:
-        return describe(order.book.services[order.targets[0]])
+        return describe(self._spec(order))
+
+    def _spec(self, order: Order) -> ServiceSpec:
+        """What the file says; Compose has no word for `docker service create --max-concurrent`."""
+        spec = order.book.services[order.targets[0]]
+        if self.max_concurrent is None or not isinstance(spec.mode, ReplicatedJob):
+            return spec
+        return replace(spec, mode=ReplicatedJob(self.max_concurrent, spec.mode.total_completions))
 
     def ask(self, cluster: Cluster, order: Order) -> Asking:
-        yield from call(cluster, order, CreateService(order.book.services[order.targets[0]]))
+        if self.max_concurrent is not None and not isinstance(
+            order.book.services[order.targets[0]].mode, ReplicatedJob
+        ):
+            raise ApiError("InvalidArgument", "max-concurrent can only be used with replicated-job mode")
+        yield from call(cluster, order, CreateService(self._spec(order)))
 
 
 class CreateObject(Step):

@@ -1,0 +1,442 @@
+"""The command line: `swarmsim run FILE`, `test PATHS`, `validate FILES`, `new FILE`, `schema`, `list WHAT`.
+
+Everything heavy is imported by the command that needs it, so `swarmsim --help` is quick. Exit codes (SCENARIOS.md
+section 10): 0 PASS, 1 FAIL or UNKNOWN, 2 the user's mistake, 3 a bug in swarmsim, 4 two runs of one seed differed, 130
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import SwarmsimError
+
+if TYPE_CHECKING:
+    from .scenario.loader import Scenario
+    from .scenario.runner import Result
+    from .scenario.suite import FileReport
+
+MISTAKE, BUG, INTERRUPTED = 2, 3, 130
+SEED_MOST = 2**63 - 1
+
+app = typer.Typer(
+    name="swarmsim",
+    help="A deterministic simulator of Docker Swarm's control plane.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class What(StrEnum):
+    """What `swarmsim list` knows."""
+
+    faults = "faults"
+    steps = "steps"
+    checks = "checks"
+    figures = "figures"
+    scenarios = "scenarios"
+    events = "events"
+
+
+# ---- run -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario, or a stack file.")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=SEED_MOST, help="Seed of all draws; default: the file's.")
+    ] = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Where the figure goes; '' for none.")] = "out",
+    record: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write what a recording of a real cluster would hold.")
+    ] = None,
+    trace: Annotated[str | None, typer.Option(metavar="FILE", help="Write the trace as JSON lines.")] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only what is not PASS, and the last two lines.")
+    ] = False,
+    crash: Annotated[
+        list[str] | None, typer.Option(metavar="NODES@AT[+FOR]", help="One more crash, such as w1@10s+30s.")
+    ] = None,
+    managers: Annotated[int | None, typer.Option(help="Managers for a stack file; default 3.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Workers for a stack file; default 3.")] = None,
+) -> int:
+    """Run a scenario, or a stack file on a plain cluster, and say what held."""
+    scenario = _load(file, crash or [], managers, workers)
+    from .scenario.runner import run as run_scenario
+
+    result = run_scenario(scenario, seed)
+    if trace is not None:
+        _write(trace, (line + "\n" for line in result.trace.lines()))
+    if record is not None:
+        from .scenario import record as recording
+
+        _write(record, (line + "\n" for line in recording.lines(result.trace, scenario.name)))
+    _report(result, out, quiet)
+    return result.exit_code
+
+
+def _load(file: str, crashes: list[str], managers: int | None, workers: int | None) -> Scenario:
+    """The scenario, with what the options add; `options` keeps them for the line that repeats the run."""
+    from .scenario.loader import is_stack, load, load_stack_file
+
+    extra = [crash_entry(text) for text in crashes]
+    options = [f"--crash {shlex.quote(text)}" for text in crashes]
+    if is_stack(file):
+        sizes = (3 if managers is None else managers, 3 if workers is None else workers)
+        options += [f"--{what} {n}" for what, n in zip(("managers", "workers"), sizes, strict=True) if n != 3]
+        scenario = load_stack_file(file, *sizes, timeline=extra)
+    else:
+        if managers is not None or workers is not None:
+            raise SwarmsimError("--managers and --workers are for stack files; this scenario says its own cluster")
+        scenario = load(file, more=extra)
+    scenario.options = " ".join(options)
+    return scenario
+
+
+def crash_entry(text: str) -> dict[str, Any]:
+    """`w1@10s+30s`: the nodes, the moment, and how long; after an anchor the first plus belongs to the moment."""
+    nodes, at, moment = text.partition("@")
+    parts = [part.strip() for part in moment.split("+")]
+    takes = 1 if moment[:1].isdigit() else 2
+    if not nodes.strip() or not at or not all(parts) or len(parts) > takes + 1:
+        raise SwarmsimError(f"--crash: `{text}` is not NODES@AT+FOR; write for instance w1@10s+30s")
+    entry: dict[str, Any] = {"at": " + ".join(parts[:takes]), "crash": _nodes(nodes)}
+    if len(parts) > takes:
+        entry["for"] = parts[takes]
+    return entry
+
+
+def _nodes(text: str) -> str | list[str]:
+    names = [name.strip() for name in text.split(",")]
+    return names[0] if len(names) == 1 else names
+
+
+def _write(path: str, lines: Any) -> None:
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "w", encoding="utf-8") as out:
+            out.writelines(lines)
+    except OSError as error:
+        raise SwarmsimError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _report(result: Result, out: str, quiet: bool) -> None:
+    from .scenario import report
+
+    figure = _figure(result, out) if out and not (quiet and out == "out") else None
+    report.print_run(result, quiet=quiet, figure=figure)
+
+
+def _figure(result: Result, out: str) -> str | None:
+    """Draw the figure of the run; None where there are no plots to draw with."""
+    try:
+        from . import plots
+    except ImportError:
+        return None
+    path = Path(out) / f"{result.scenario.name}-{result.seed}.svg"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plots.save_run_figure(result, path)
+    except OSError as error:
+        raise SwarmsimError(f"{path}: cannot be written: {error.strerror}") from None
+    return str(path)
+
+
+# ---- test ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def test(
+    paths: Annotated[list[str], typer.Argument(metavar="PATHS", help="Scenarios, and folders of them.")],
+    seeds: Annotated[
+        str | None, typer.Option(metavar="A..B", help="Seeds such as 1..5, or one; default: each file's own.")
+    ] = None,
+    twice: Annotated[bool, typer.Option("--twice", help="Repeat each first seed in another process.")] = False,
+    junit: Annotated[str | None, typer.Option(metavar="FILE", help="Write a report in JUnit's XML.")] = None,
+) -> int:
+    """Run scenarios under many seeds, in parallel."""
+    import time
+
+    from .scenario import suite
+
+    wanted = parse_seeds(seeds) if seeds is not None else None
+    scenarios, stacks = suite.collect(paths)
+    if not scenarios:
+        raise SwarmsimError(f"nothing to run: no scenario in {', '.join(paths)}; write the path of one")
+    started = time.perf_counter()
+    reports = _run_suite(scenarios, wanted, twice)
+    for stack in stacks:
+        print(f"skipped, a stack file: {stack}")
+    code = suite.exit_code(reports)
+    if junit is not None:
+        _write(junit, [suite.junit(reports)])
+    print(suite.summary(reports, time.perf_counter() - started, code))
+    return code
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`7`, or `1..5`."""
+    first, dots, last = text.partition("..")
+    if not first.isdigit() or (dots and not last.isdigit()):
+        raise SwarmsimError(f"--seeds: `{text}` is no range of seeds; write 1..5, or 7")
+    low, high = int(first), int(last or first)
+    if high < low:
+        raise SwarmsimError(f"--seeds: `{text}` is backwards; write {high}..{low}")
+    if high > SEED_MOST or high - low >= 1_000_000:
+        raise SwarmsimError(f"--seeds: `{text}` is too much; write at most a million seeds, up to 2^63-1")
+    return list(range(low, high + 1))
+
+
+def _run_suite(files: list[str], seeds: list[int] | None, twice: bool) -> list[FileReport]:
+    from .scenario import suite
+
+    width = max(len(file) for file in files) + 2
+    reports = []
+    if not sys.stderr.isatty():
+        for report in suite.run_all(files, seeds, twice, lambda done, total: None):
+            reports.append(_told(report, width))
+        return reports
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        runs = bar.add_task("runs", total=None)
+        for report in suite.run_all(files, seeds, twice, lambda done, n: bar.update(runs, completed=done, total=n)):
+            reports.append(_told(report, width))
+    return reports
+
+
+def _told(report: FileReport, width: int) -> FileReport:
+    print(f"{report.file:<{width}}{report.state:<9}{report.head()}".rstrip())
+    for line in report.details():
+        print(f"  {line}")
+    return report
+
+
+# ---- validate, new, schema, list -------------------------------------------------------------------------
+
+
+@app.command()
+def validate(
+    files: Annotated[list[str], typer.Argument(metavar="FILES", help="Scenarios, stack files, folders.")],
+) -> int:
+    """Find everything that is wrong in files, without running them."""
+    from .scenario import suite
+    from .scenario.loader import load, load_stack_file
+
+    scenarios, stacks = suite.collect(files)
+    if not scenarios and not stacks:
+        raise SwarmsimError(f"nothing to validate: no file in {', '.join(files)}")
+    bad = 0
+    for file in [*scenarios, *stacks]:
+        try:
+            scenario = load_stack_file(file, 3, 3) if file in stacks else load(file)
+        except SwarmsimError as error:
+            print(error, file=sys.stderr)
+            bad += 1
+            continue
+        for warning in scenario.warnings:
+            print(f"{file}: warning: {warning}")
+        print(f"{file}: OK, {_said(scenario)}" + (" (a stack file)" if file in stacks else ""))
+    return MISTAKE if bad else 0
+
+
+def _said(scenario: Scenario) -> str:
+    from .scenario.words import count_of
+
+    nodes = f"{count_of(len(scenario.managers), 'manager')}, {count_of(len(scenario.workers), 'worker')}"
+    entries = f"{len(scenario.timeline)} entries, {len(scenario.expect)} expectations"
+    return f"{nodes}, {count_of(len(scenario.services), 'service')}, {entries}"
+
+
+@app.command()
+def new(file: Annotated[str, typer.Argument(metavar="FILE", help="The file to begin.")]) -> int:
+    """Begin a scenario: a commented file that runs. Never overwrites."""
+    path = Path(file)
+    if path.suffix not in (".yaml", ".yml"):
+        raise SwarmsimError(f"{file}: a scenario's name ends with .yaml; write {file}.yaml")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as out:
+            out.write(STARTER)
+    except FileExistsError:
+        raise SwarmsimError(f"{file}: is there already, and is not overwritten; write another name") from None
+    except OSError as error:
+        raise SwarmsimError(f"{file}: cannot be written: {error.strerror}") from None
+    print(f"{file} begun; run it: swarmsim run {shlex.quote(file)}")
+    return 0
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of scenario files, for editors."""
+    import json
+
+    from .scenario.schema import json_schema
+
+    print(json.dumps(json_schema(), indent=2, sort_keys=True))
+    return 0
+
+
+@app.command("list")
+def list_(what: Annotated[What, typer.Argument(metavar="WHAT", help=", ".join(w.value for w in What))]) -> int:
+    """List the faults, steps, checks, figures, scenarios or events there are."""
+    rows = _LISTS[what]()
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}".rstrip())
+    return 0
+
+
+def _faults() -> list[tuple[str, str]]:
+    from .faults import FAULTS
+
+    return [(fault.verb, first_line(fault)) for fault in FAULTS]
+
+
+def _steps() -> list[tuple[str, str]]:
+    from .workload import STEPS
+
+    return [(step.verb, first_line(step)) for step in STEPS]
+
+
+def _checks() -> list[tuple[str, str]]:
+    from .checks import CHECKS
+
+    return [(str(getattr(check, "name", check)), first_line(check)) for check in CHECKS]
+
+
+def _figures() -> list[tuple[str, str]]:
+    from .plots import FIGURES
+
+    pairs = FIGURES.items() if isinstance(FIGURES, dict) else [(getattr(f, "__name__", str(f)), f) for f in FIGURES]
+    return [(str(name), first_line(figure)) for name, figure in pairs]
+
+
+def _scenarios() -> list[tuple[str, str]]:
+    """Those in ./scenarios, with their question."""
+    from .scenario.loader import questions
+
+    return questions("scenarios")
+
+
+def _events() -> list[tuple[str, str]]:
+    from .trace.recorder import describe_events
+
+    return describe_events()
+
+
+_LISTS = {
+    What.faults: _faults,
+    What.steps: _steps,
+    What.checks: _checks,
+    What.figures: _figures,
+    What.scenarios: _scenarios,
+    What.events: _events,
+}
+
+
+def first_line(thing: Any) -> str:
+    """The first line of its docstring."""
+    return (thing.__doc__ or "").strip().split("\n")[0]
+
+
+STARTER = """\
+# Question: what do you want to know?
+# Expect:   what should happen, and when.
+# Source:   why you believe so: a paper, SwarmKit's code, an incident.
+#
+# The language: docs/SCENARIOS.md. Check this file with `swarmsim validate`, run it with `swarmsim run`.
+duration: 60s
+cluster:
+  managers: 3                   # m1 m2 m3; m1 leads at 0s
+  workers: 3                    # w1 w2 w3
+services:                       # in Compose's own words; created at 0s
+  web:
+    image: nginx:1.27
+    deploy: {replicas: 6}
+    x-sim: {pull: 1s..3s}       # how its containers behave: pull, start, stop, run, exit, on_stop
+timeline:                       # what operators do and what goes wrong; each entry has one verb
+  - {at: steady + 5s, crash: one of workers, for: 20s}
+  # - {at: crash.end + 2s, scale: web, replicas: 9}
+expect:                         # what must hold besides the checks that always run
+  - {service: web, running: 6, within: 30s, after: crash}
+  - {leader_changes: 0}
+"""
+
+
+# ---- the door --------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code; whatever happens, no traceback."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(arguments)
+        sys.stdout.flush()
+        return code
+    except SwarmsimError as error:
+        print(error, file=sys.stderr)
+        return MISTAKE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # `swarmsim run … | head`: who reads has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _bug(error, arguments)
+
+
+#: typer brings its own click, and has not always; its base of all usage errors is found through what typer exports.
+_UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def _dispatch(arguments: list[str]) -> int:
+    try:
+        result = app(arguments, prog_name="swarmsim", standalone_mode=False)
+        return int(result or 0)
+    except typer.Exit as error:
+        return error.exit_code
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "swarmsim"
+        text = error.format_message()
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(text)
+        else:
+            print(f"{command}: {text.rstrip('.')}; see {command} --help", file=sys.stderr)
+        return MISTAKE
+
+
+def _bug(error: Exception, arguments: list[str]) -> int:
+    """An unexpected exception is a bug of ours: said shortly, with the command that repeats it."""
+    from .scenario.bugs import bug_said
+
+    if os.environ.get("SWARMSIM_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    print(f"a bug in swarmsim: {bug_said(error)}", file=sys.stderr)
+    print("please report it with the file it ran; SWARMSIM_TRACEBACK=1 shows more", file=sys.stderr)
+    print(f"again: {shlex.join(['swarmsim', *arguments])}", file=sys.stderr)
+    return BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

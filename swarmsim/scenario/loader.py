@@ -1,0 +1,388 @@
+"""From a file (or the same words in Python) to a `Scenario`: everything read, every name found, nothing run.
+
+The order of work decides what is seen first: YAML; the keys at the top; `cluster`; the Compose part; the timeline; what
+is expected; then what needs several of them (anchors, selectors). Up to ten problems are told at once, in order of
+lines (SCENARIOS.md section 10). `swarmsim.compose` reads the Compose keys and speaks in Docker's words.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ..api.specs import ServiceSpec
+from ..api.values import parse_duration
+from ..errors import Problem, ScenarioError
+from . import entries, selectors
+from .expectations import expectations
+from .moments import Moments
+from .problems import Problems, said, unknown_key, yaml_slip
+from .schema import (
+    COMPOSE_KEYS,
+    SEED_MOST,
+    TEN_YEARS,
+    ClusterWords,
+    Entry,
+    Expectation,
+    HostWords,
+)
+from .selectors import Known
+from .words import did_you_mean
+
+Micros = int
+
+_TOP = ("cluster", "stack", "env", *COMPOSE_KEYS, "timeline", "expect", "duration", "seed", "name")
+_COMPOSE_TOP = ("version", *COMPOSE_KEYS)
+_COMMENT = re.compile(r"#\s*(question|expect|source)\s*:\s*(.*\S)", re.IGNORECASE)
+
+
+class Scenario:
+    """A scenario, ready to run. `swarmsim.run` it as often as you like: it does not change.
+
+    In Python it is made of the words of the file:
+
+        Scenario(cluster={"managers": 3}, timeline=[{"at": "10s", "crash": "m1"}])
+    """
+
+    file: str  # as the user named it
+    name: str
+    cluster: ClusterWords
+    hosts: list[HostWords]
+    stack: Any  # compose.Stack: networks, secrets, configs, and how an update is merged
+    services: dict[str, ServiceSpec]  # by full name, in file order
+    timeline: list[Entry]
+    expect: list[Expectation]
+    duration: Micros | None
+    seed: int
+    question: str
+    expectation: str
+    source: str
+    warnings: list[str]
+    words: dict[str, Any]  # as written
+    known: Known
+    moments: Moments
+    options: str = ""  # of the command line, beside the file and the seed: needed to repeat the run
+
+    def __init__(self, **words: Any) -> None:
+        _build(self, words, "Scenario", lambda path: 0, "")
+
+    @classmethod
+    def _of(cls, data: Any, file: str, line: Callable[[tuple[Any, ...]], int], text: str) -> Scenario:
+        made = cls.__new__(cls)
+        _build(made, data, file, line, text)
+        return made
+
+    def __repr__(self) -> str:
+        return f"Scenario({self.name!r}, {len(self.hosts)} nodes, {len(self.timeline)} entries)"
+
+    @property
+    def managers(self) -> list[str]:
+        return [h.name for h in self.hosts if h.role == "manager"]
+
+    @property
+    def workers(self) -> list[str]:
+        return [h.name for h in self.hosts if h.role == "worker"]
+
+    @property
+    def nodes(self) -> list[str]:
+        return [h.name for h in self.hosts]
+
+    @property
+    def later(self) -> list[str]:
+        """Services that a `create` entry names: they wait for it."""
+        return [e.aims["create"] for e in self.timeline if e.verb == "create"]
+
+
+# ---- doors -----------------------------------------------------------------------------------------------
+
+
+def load(path: str | os.PathLike[str], more: Sequence[Mapping[str, Any]] = ()) -> Scenario:
+    """Read a scenario file; raises `ScenarioError` with all that is wrong. `more` are entries after its own."""
+    file = os.fspath(path)
+    data, line, text = _read(file)
+    if more and isinstance(data, Mapping) and isinstance(data.get("timeline") or [], list):
+        data = {**data, "timeline": [*(data.get("timeline") or []), *more]}
+    return Scenario._of(data, file, line, text)
+
+
+def load_stack_file(path: str, managers: int, workers: int, **changes: Any) -> Scenario:
+    """A stack file by itself: deployed on a plain cluster (`swarmsim run shop.yml`)."""
+    words = {"cluster": {"managers": managers, "workers": workers}, "name": Path(path).stem, **changes}
+    words["stack"] = {"file": os.path.abspath(path), "name": _stack_name(path)}
+    return Scenario._of(words, path, lambda at: 0, "")
+
+
+def is_stack(path: str) -> bool:
+    """Has the file none but Compose's keys at the top? Then it is a stack file (section 12)."""
+    data, _, _ = _read(path)
+    keys = [k for k in data if not str(k).startswith("x-")] if isinstance(data, Mapping) else []
+    return bool(keys) and all(key in _COMPOSE_TOP for key in keys)
+
+
+def questions(folder: str) -> list[tuple[str, str]]:
+    """The scenarios of a folder, with the question that each asks."""
+    found = []
+    for path in sorted(Path(folder).rglob("*.y*ml")):
+        try:
+            if not is_stack(str(path)):
+                found.append((str(path), _comments(path.read_text(encoding="utf-8")).get("question", "")))
+        except (ScenarioError, UnicodeDecodeError) as error:
+            found.append((str(path), f"in error: {error}".split("\n")[0]))
+    return found
+
+
+def _stack_name(path: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "-", Path(path).stem)
+
+
+# ---- YAML ------------------------------------------------------------------------------------------------
+
+
+def _read(file: str) -> tuple[Any, Callable[[tuple[Any, ...]], int], str]:
+    """The data, a function from path to line, and the text."""
+    from ..compose.reader import read_yaml
+
+    try:
+        data, lines = read_yaml(file, version="1.2")
+    except ScenarioError as error:
+        raise ScenarioError([_better(p) for p in error.problems]) from None
+    text = Path(file).read_text(encoding="utf-8", errors="replace")
+
+    def line(path: tuple[Any, ...]) -> int:
+        while path and path not in lines:
+            path = path[:-1]
+        return int(lines.get(path, 1)) if path else int(lines.get((), 1))
+
+    return data, line, text
+
+
+def _better(problem: Problem) -> Problem:
+    """Slips that YAML hides get words of their own."""
+    if not problem.line:
+        return problem
+    try:
+        with open(problem.file, encoding="utf-8") as lines:
+            text = next((t for i, t in enumerate(lines, 1) if i == problem.line), "")
+    except (OSError, UnicodeDecodeError):
+        return problem
+    slip = yaml_slip(text)
+    return Problem(problem.file, problem.line, slip) if slip else problem
+
+
+def _comments(text: str) -> dict[str, str]:
+    """The three comments at the top; a comment line without a key goes on with the one before."""
+    found: dict[str, str] = {}
+    key = ""
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        match = _COMMENT.match(line)
+        if match:
+            key = match[1].lower()
+            found[key] = match[2]
+        elif key and line.startswith("#  "):
+            found[key] += " " + line.lstrip("# ").rstrip()
+        else:
+            key = ""
+    return found
+
+
+# ---- the whole -------------------------------------------------------------------------------------------
+
+
+def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]], int], text: str) -> None:
+    """Read everything into `made`, or raise `ScenarioError`."""
+    problems = Problems(file, line)
+    if not isinstance(data, Mapping) or not data:
+        what = "the file is empty" if not data else f"a scenario is a mapping, not {said(data)}"
+        raise ScenarioError([Problem(file, 0, f"{what}; write cluster: {{managers: 3}} and what runs on it")])
+    _top(data, problems)
+    duration = _duration(data, problems)
+    seed = _seed(data, problems)
+    name = data.get("name")
+    if name is not None and (isinstance(name, dict | list | bool) or not str(name).strip()):
+        problems.add(("name",), f"`name`: {said(name)} is no name; write a text")
+    cluster = problems.model(ClusterWords, data["cluster"], ("cluster",), "`cluster`") if "cluster" in data else None
+    hosts = _hosts(cluster, problems) if cluster else []
+    stack = _stack(data, file, problems)
+    known = _known(hosts, stack)
+    drafts, ordered = entries.drafts(data.get("timeline"), problems)
+    built = entries.entries(drafts, known, duration, problems, stack, ready=cluster is not None and stack is not None)
+    timeline = Moments(built, duration)
+    known.entries = timeline
+    if ordered:  # an anchor may name an entry that is itself in error
+        entries.check_anchors(built, timeline, problems)
+    # An unknown anchor may be an entry that is itself in error: not told twice.
+    expect = expectations(
+        data.get("expect"), known if cluster and stack is not None else None, problems, anchors=ordered
+    )
+    problems.stop()
+    assert cluster is not None, "a scenario without a cluster passed"
+    said_at_top = _comments(text)
+    made.file = file
+    made.name = str(name) if name is not None else Path(file).stem
+    made.cluster, made.hosts, made.stack = cluster, hosts, stack
+    made.services = _services(stack)
+    made.timeline, made.expect = built, expect
+    made.duration, made.seed = duration, seed
+    made.question = said_at_top.get("question", "")
+    made.expectation = said_at_top.get("expect", "")
+    made.source = said_at_top.get("source", "")
+    made.warnings = list(stack.warnings)  # last: updates may have added some
+    made.words = dict(data)
+    made.known, made.moments = known, timeline
+
+
+def _top(data: Mapping[Any, Any], problems: Problems) -> None:
+    for key in data:
+        if key not in _TOP and not (isinstance(key, str) and key.startswith("x-")):
+            problems.add((key,), unknown_key(key, data, _TOP, "the scenario"))
+    if "cluster" not in data:
+        if not any(did_you_mean(str(key), ["cluster"]) for key in data if key not in _TOP):
+            problems.add((), "`cluster` is missing; write cluster: {managers: 3, workers: 3}")
+
+
+def _duration(data: Mapping[Any, Any], problems: Problems) -> Micros | None:
+    if "duration" not in data:
+        return None
+
+    def read() -> Micros:
+        try:
+            micros: Micros = parse_duration(data["duration"])
+        except ValueError as error:
+            raise ValueError(f"`duration`: {error}") from None
+        if not 0 < micros <= TEN_YEARS:
+            raise ValueError(f"`duration`: `{data['duration']}` is not possible; write more than 0s, at most ten years")
+        return micros
+
+    found: Micros | None = problems.check(("duration",), read)
+    return found
+
+
+def _seed(data: Mapping[Any, Any], problems: Problems) -> int:
+    seed = data.get("seed", 1)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= SEED_MOST:
+        problems.add(("seed",), f"`seed`: {said(seed)} is no seed; write a whole number from 0 to 2^63-1")
+        return 1
+    return seed
+
+
+# ---- cluster ---------------------------------------------------------------------------------------------
+
+
+def _hosts(cluster: ClusterWords, problems: Problems) -> list[HostWords]:
+    from .schema import MOST_NODES
+
+    names = [*cluster.managers, *cluster.workers]
+    twice = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
+    for name in twice:
+        problems.add(("cluster",), f"two nodes are called `{name}`; give each a name of its own")
+    if len(names) > MOST_NODES:
+        problems.add(("cluster",), f"{len(names)} nodes are too many; write at most {MOST_NODES} in all")
+    hosts = {n: HostWords(n, "manager").under(cluster.defaults) for n in cluster.managers}
+    hosts |= {n: HostWords(n, "worker").under(cluster.defaults) for n in cluster.workers}
+    known = Known(cluster.managers, cluster.workers)
+    for words, what in cluster.nodes.items():
+        path = ("cluster", "nodes", words)
+        found = problems.check(path, partial(_named, words, known))
+        for name in found.names if found else ():
+            hosts[name] = hosts[name].under(what)
+    return list(hosts.values())
+
+
+def _named(words: str, known: Known) -> selectors.Names:
+    return known.range(words) if ".." in words else selectors.Names((known.node(words),))
+
+
+# ---- services --------------------------------------------------------------------------------------------
+
+
+def _stack(data: Mapping[Any, Any], file: str, problems: Problems) -> Any:
+    """The Compose part, read as Docker reads it; None where it is wrong."""
+    from ..compose import load_inline, load_stack
+
+    env = _env(data, problems)
+    sections = {key: data[key] for key in COMPOSE_KEYS if key in data}
+    before = len(problems.found)
+    words = _stack_words(data, file, problems)
+    if len(problems.found) > before:
+        return None
+    base = Path(file).parent
+    try:
+        if words:
+            stack = load_stack(**words, env=env, overlay=sections or None, file=file, lines=problems.line)
+        else:
+            stack = load_inline(sections, file=file, base=base, env=env, lines=problems.line)
+    except ScenarioError as error:
+        problems.adopt(error)
+        return None
+    return stack
+
+
+def _env(data: Mapping[Any, Any], problems: Problems) -> dict[str, str]:
+    env = data.get("env") or {}
+    if not isinstance(env, Mapping):
+        problems.add(("env",), f"`env` must be a mapping, not {said(env)}; write env: {{TAG: '1.27'}}")
+        return {}
+    for key, value in env.items():
+        if isinstance(value, dict | list):
+            problems.add(("env", key), f"variable `{key}` must be a text, not {said(value)}; write {key}: …")
+    return {str(k): _plain(v) for k, v in env.items()}
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _stack_words(data: Mapping[Any, Any], file: str, problems: Problems) -> dict[str, Any] | None:
+    """`stack:` as {files, name, stand_in}; paths start at the scenario file."""
+    if "stack" not in data:
+        return None
+    words = data["stack"]
+    if isinstance(words, str):
+        words = {"file": words}
+    if not isinstance(words, Mapping):
+        problems.add(("stack",), f"`stack` must be a file, not {said(words)}; write stack: shop.yml")
+        return None
+    for key in words:
+        if key not in ("file", "name", "stand_in"):
+            problems.add(("stack", key), unknown_key(key, words, ("file", "name", "stand_in"), "`stack`"))
+    files = words.get("file")
+    files = files if isinstance(files, list) else [files]
+    if not files or not all(isinstance(f, str) and f for f in files):
+        problems.add(("stack",), "`file` is missing in `stack`; write stack: {file: shop.yml}")
+        return None
+    if not isinstance(words.get("stand_in", False), bool):
+        problems.add(("stack", "stand_in"), f"`stand_in`: {said(words['stand_in'])} is no boolean; write true or false")
+    name = words.get("name", _stack_name(files[0]))
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        problems.add(("stack", "name"), f"`name`: {said(name)} is no name of a stack; write letters, digits, - and _")
+    base = Path(file).parent
+    return {"files": [str(base / f) for f in files], "name": name, "stand_in": words.get("stand_in", False)}
+
+
+def _services(stack: Any) -> dict[str, ServiceSpec]:
+    return {spec.name: spec for spec in stack.services} if stack is not None else {}
+
+
+def _known(hosts: list[HostWords], stack: Any) -> Known:
+    services = list(_services(stack))
+    aliases: dict[str, str] = {}
+    for full in services:
+        for i, letter in enumerate(full):
+            if letter == "_" and full[i + 1 :] and full[i + 1 :] not in services:
+                short = full[i + 1 :]
+                aliases[short] = "" if short in aliases else full
+    return Known(
+        managers=[h.name for h in hosts if h.role == "manager"],
+        workers=[h.name for h in hosts if h.role == "worker"],
+        labels={h.name: h.labels for h in hosts if h.labels},
+        services=services,
+        aliases=aliases,
+    )

@@ -1,0 +1,152 @@
+"""From a `Scenario` and a seed to a `Result`: builds the cluster, starts the timeline, runs, judges the trace.
+
+File and seed decide everything. A run ends at its `duration`, or when all is decided (SCENARIOS.md section 3, "The
+end").
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..api.specs import ClusterSpec
+from ..api.states import Availability
+from ..cluster import Cluster, ClusterDescription, HostSpec
+from ..trace.events import RunEnded
+from ..trace.recorder import Trace
+from .loader import Scenario, load
+from .schema import HostWords
+from .timeline import Timeline
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Micros = int
+
+
+@dataclass
+class Result:
+    """What a run gave: the trace, and what the checks say of it."""
+
+    scenario: Scenario
+    seed: int
+    trace: Trace
+    ended_at: Micros
+    why_ended: str
+    cluster: Cluster
+    took: float = 0.0  # seconds of real time
+
+    @cached_property
+    def sim_events(self) -> int:
+        """How many SimPy events the run took: its cost, exact on every machine."""
+        return self.cluster.env.scheduled()
+
+    @cached_property
+    def verdicts(self) -> list[Any]:
+        """One for each check and expectation: `.name`, `.state` (PASS, FAIL, UNKNOWN), `.seen`, `.line`."""
+        from ..checks import judge
+
+        return list(judge(self.scenario, self.trace))
+
+    @property
+    def state(self) -> str:
+        """FAIL if any verdict is, else UNKNOWN if any is, else PASS (section 10)."""
+        states = {str(v.state) for v in self.verdicts}
+        return next((s for s in ("FAIL", "UNKNOWN") if s in states), "PASS")
+
+    @property
+    def passed(self) -> bool:
+        return self.state == "PASS"
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.passed else 1
+
+    @property
+    def digest(self) -> str:
+        return self.trace.digest()
+
+    @property
+    def again(self) -> str:
+        """The command that does it again."""
+        import shlex
+
+        options = f" {self.scenario.options}" if self.scenario.options else ""
+        return f"swarmsim run {shlex.quote(self.scenario.file)}{options} --seed {self.seed}"
+
+    def to_dataframe(self) -> Any:
+        """The trace as a pandas DataFrame, a row for each event (needs `pip install swarmsim-docker[pandas]`)."""
+        import pandas
+
+        from ..trace.recorder import plain
+
+        rows = [
+            {"seq": r.seq, "at": r.at / 1e6, "cause": r.cause, "event": type(r.event).__name__}
+            | {name: plain(value) for name, value in r.event._asdict().items()}
+            for r in self.trace
+        ]
+        return pandas.DataFrame(rows)
+
+    def plot(self, path: str | Path | None = None) -> Any:
+        """The figure of the run, saved to `path` where one is given."""
+        from .. import plots
+
+        return plots.save_run_figure(self, path)
+
+    def __repr__(self) -> str:
+        return f"Result({self.scenario.name!r}, seed {self.seed}, {self.state}, digest {self.digest[:12]})"
+
+
+def run(scenario: Scenario | str, seed: int | None = None, *, verbose: bool = False) -> Result:
+    """Run a scenario (or the file of one) under a seed: its own unless another is given."""
+    from ..checks import Bound, ConvergenceWatch
+
+    if not isinstance(scenario, Scenario):
+        scenario = load(scenario)
+    began = time.perf_counter()
+    seed = scenario.seed if seed is None else seed
+    trace = Trace(verbose=verbose)
+    cluster = Cluster(describe(scenario), seed, trace)
+    timeline = Timeline(scenario, cluster, seed)
+    watch = Watch(scenario, cluster, timeline, ConvergenceWatch(), Bound())
+    timeline.start()
+    watch.start()
+    ended_at, why = _carry_out(scenario, cluster, watch)
+    timeline.close(ended_at)
+    trace.record(RunEnded(why), ended_at, 0)
+    return Result(scenario, seed, trace, ended_at, why, cluster, time.perf_counter() - began)
+
+
+def _carry_out(scenario: Scenario, cluster: Cluster, watch: Watch) -> tuple[Micros, str]:
+    env = cluster.env
+    if scenario.duration is None:
+        why = str(env.run(until=watch.ended))
+        return env.now, why
+    # SimPy stops before what is scheduled at `until`: one microsecond more sees the last one whole.
+    env.run(until=scenario.duration + 1)
+    return scenario.duration, "duration"
+
+
+def describe(scenario: Scenario) -> ClusterDescription:
+    """`cluster:` as `swarmsim.cluster` takes it."""
+    words = scenario.cluster
+    hosts = tuple(
+        HostSpec(h.name, h.role, h.cpus, h.memory, h.labels, Availability[h.availability.upper()])
+        for h in scenario.hosts
+    )
+    swarm = ClusterSpec(
+        task_history_limit=words.swarm.task_history_limit,
+        heartbeat_period=words.swarm.dispatcher_heartbeat,
+        heartbeat_tick=words.swarm.heartbeat_tick,
+        election_tick=words.swarm.election_tick,
+    )
+    like = HostWords("", "worker").under(words.defaults)
+    newcomer = HostSpec("", "worker", like.cpus, like.memory)
+    network = words.network
+    return ClusterDescription(hosts, network.latency, network.loss, swarm, probes=words.probes, newcomer=newcomer)
+
+
+__all__ = ["Result", "Scenario", "load", "run"]

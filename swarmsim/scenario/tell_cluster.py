@@ -1,0 +1,146 @@
+"""The words for nodes and leaders: DOWN and why, READY again and what follows, elections."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..api.states import TaskState
+from ..checks.verdict import seconds
+from ..trace.events import (
+    HeartbeatExpired,
+    VoteGranted,
+)
+from .incident import Group
+from .ledger import Ledger
+from .phrases import between, both, comma, exact, spread
+from .tables import natural
+
+Micros = int
+
+#: Heartbeats are drawn within this of the dispatcher's period, and three may be missed (dispatcher/period.go).
+EPSILON: Micros = 500_000
+MISSED = 3
+#: How long after a node is back its old tasks are looked at.
+CLEANING: Micros = 60_000_000
+
+
+def _nodes(group: Group) -> str:
+    return both(sorted((note.what.node for note in group.notes), key=natural))
+
+
+def down(group: Group, ledger: Ledger) -> list[str]:
+    beats = [b.event for n in group.notes if (b := _cause(ledger, n.seq, HeartbeatExpired)) is not None]
+    if not beats:
+        return [f"{_nodes(group)} DOWN: {group.notes[0].what.message}{spread(group)}"]
+    silent = between([b.silent for b in beats])
+    new = _is_new(ledger, beats)
+    low, high = _limit(ledger, new)
+    since = f"not heard of by {ledger.history.leader.at(group.at) or 'the leader'}" if new else "no heartbeat"
+    text = f"{_nodes(group)} DOWN: {since} for {silent} (limit {exact(low)} to {exact(high)})"
+    return [text + spread(group)]
+
+
+def _is_new(ledger: Ledger, beats: Sequence[HeartbeatExpired]) -> bool:
+    """Does the leader wait for a first heartbeat? Then it gives twice as long (dispatcher.go `markNodesUnknown`)."""
+    return min(b.grace for b in beats) > MISSED * (_period(ledger) + EPSILON)
+
+
+def _period(ledger: Ledger) -> Micros:
+    return ledger.ready.heartbeat_period if ledger.ready is not None else 5_000_000
+
+
+def _limit(ledger: Ledger, new: bool) -> tuple[Micros, Micros]:
+    """The range that the limit is drawn from."""
+    times = MISSED * (2 if new else 1)
+    return times * max(_period(ledger) - EPSILON, 0), times * (_period(ledger) + EPSILON)
+
+
+def _cause(ledger: Ledger, seq: int, kind: type) -> Any:
+    return next((r for r in ledger.trace.chain(seq) if type(r.event) is kind), None)
+
+
+def unknown(group: Group, ledger: Ledger) -> list[str]:
+    leader = ledger.history.leader.at(group.last)
+    until = f" until it hears from {'it' if len(group.notes) == 1 else 'them'}"
+    nodes = _all_or_names(group, ledger)
+    return [f"{nodes} UNKNOWN to {leader}{until}" if leader else f"{nodes} UNKNOWN"]
+
+
+def _all_or_names(group: Group, ledger: Ledger) -> str:
+    count = len(dict.fromkeys(note.what.node for note in group.notes))
+    return f"all {count} nodes" if count == len(ledger.nodes) > 2 else _nodes(group)
+
+
+def ready_again(group: Group, ledger: Ledger) -> list[str]:
+    text = f"{_all_or_names(group, ledger)} READY{' again' if group.key == 'UNKNOWN' else ''}{spread(group)}"
+    old = _old_tasks(group, ledger)
+    if not old:
+        return [text]
+    names = sorted((name for name, _, _ in old), key=natural)
+    states = both([state for _, state, _ in old])
+    what = f"old {comma(names)}" if len(names) <= 4 else f"{len(names)} old tasks"
+    owner = "its" if len(group.notes) == 1 else "their"
+    become = "become" if len(names) > 1 else "becomes"
+    return [f"{text}; {owner} {what} {become} {states} at {old[-1][2] / 1e6:.1f}"]
+
+
+def _old_tasks(group: Group, ledger: Ledger) -> list[tuple[str, str, Micros]]:
+    """(name, state, when) of tasks that were replaced while their node was away, and are now reported to be over."""
+    nodes = {note.what.node for note in group.notes}
+    out = []
+    for life in ledger.tasks.values():
+        was = life.at(group.at)
+        if was is None or was.node not in nodes or was.desired < TaskState.SHUTDOWN or was.now > TaskState.RUNNING:
+            continue
+        over = next((r for r in life.events if r.at > group.at and r.event.now > TaskState.RUNNING), None)
+        if over is not None and over.at <= group.at + CLEANING:
+            out.append((was.name, over.event.now.name, over.at))
+    return sorted(out, key=lambda task: task[2])
+
+
+def disconnected(group: Group, ledger: Ledger) -> list[str]:
+    return [f"{_nodes(group)} DISCONNECTED: {group.notes[0].what.message}"]
+
+
+# ---- leaders ---------------------------------------------------------------------------------------------
+
+
+def elected(group: Group, ledger: Ledger) -> list[str]:
+    e = group.notes[-1].what
+    voters = [
+        r.event.node
+        for r in ledger.trace.of(VoteGranted)
+        if r.event.term == e.term and r.event.candidate == e.node and r.at <= group.last
+    ]
+    by = f" by {both(sorted(voters), 5)}" if voters else ""
+    return [f"{e.node} elected in term {e.term}{by}{_gap(group, ledger)}"]
+
+
+def _gap(group: Group, ledger: Ledger) -> str:
+    """How long nobody led; or who still believes that it does."""
+    leader, at = ledger.history.leader, group.last
+    since = next((t for t, name in reversed(list(zip(leader.times, leader.values, strict=True))) if t < at and name), 0)
+    lost = next((t for t, name in zip(leader.times, leader.values, strict=True) if since < t < at and not name), None)
+    if lost is not None:
+        return f", {seconds(at - lost)} without a leader"
+    leading = [m.name for m in ledger.managers() if m.up.at(at) and m.role.at(at) == "L"]
+    others = [name for name in leading if name != group.notes[-1].what.node]
+    return f"; {both(others)} still believes that it leads" if others else ""
+
+
+def candidate(group: Group, ledger: Ledger) -> list[str]:
+    terms = sorted({note.what.term for note in group.notes})
+    said = f"term {terms[0]}" if len(terms) == 1 else f"terms {terms[0]} to {terms[-1]}"
+    s = "s" if len({note.what.node for note in group.notes}) == 1 else ""
+    return [f"{_nodes(group)} ask{s} for votes in {said} and get{s} no majority{spread(group)}"]
+
+
+def stepped_down(group: Group, ledger: Ledger) -> list[str]:
+    e = group.notes[-1].what
+    none = "; no leader" if not ledger.history.leader.at(group.last) else ""
+    return [f"{e.node} leads no more: {e.why}{none}"]
+
+
+def leaderless(group: Group, ledger: Ledger) -> list[str]:
+    return ["no leader"]

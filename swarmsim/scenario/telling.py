@@ -1,0 +1,54 @@
+"""From a line of `incident` to its words: the registry of kinds, and the mark before the words.
+
+The words read like an incident report: what, why, since when, and what managers believe where that is not so. They are
+in `tell_run` (entries), `tell_services`, `tell_cluster` (nodes, leaders) and `tell_tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from . import tell_cluster, tell_run, tell_services, tell_tasks
+from .incident import Group
+from .ledger import Ledger
+
+
+def tell(group: Group, ledger: Ledger) -> list[str]:
+    """The line's text, and the lines below it."""
+    return TELLERS[group.kind](group, ledger)
+
+
+def mark(group: Group) -> str:
+    """`>` an operator acts, `!` the world does."""
+    return {"step": ">", "answer": ">", "fault": "!", "fault end": "!"}.get(group.kind, "")
+
+
+TELLERS: dict[str, Callable[[Group, Ledger], list[str]]] = {
+    "ready": tell_run.ready,
+    "steady": tell_run.steady,
+    "end": tell_run.end,
+    "step": tell_run.step,
+    "answer": tell_run.late_answer,
+    "fault": tell_run.fault,
+    "fault end": tell_run.fault_end,
+    "not fired": tell_run.not_fired,
+    "drop": tell_services.drop,
+    "above": tell_services.above,
+    "settled": tell_services.settled,
+    "down": tell_cluster.down,
+    "unknown": tell_cluster.unknown,
+    "ready again": tell_cluster.ready_again,
+    "disconnected": tell_cluster.disconnected,
+    "leaderless": tell_cluster.leaderless,
+    "elected": tell_cluster.elected,
+    "candidate": tell_cluster.candidate,
+    "stepped down": tell_cluster.stepped_down,
+    "replaced": tell_tasks.replaced,
+    "refused": tell_tasks.refused,
+    "placed": tell_tasks.placed,
+    "not placed": tell_tasks.not_placed,
+    "exits": tell_services.exits,
+    "completed": tell_services.completed,
+    "update": tell_services.update,
+    "progress": tell_services.progress,
+}

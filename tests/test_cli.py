@@ -1,0 +1,332 @@
+"""The command line: what it prints, its exit codes, and that nothing a user writes gives a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarmsim import cli
+
+ROOT = Path(__file__).parent.parent
+SMALL = """\
+# Question: does it come up?
+cluster: {managers: 1, workers: 1}
+services:
+  web: {image: "nginx:1.27", deploy: {replicas: 2}}
+expect:
+  - {service: web, running: REPLICAS}
+"""
+STACK = """\
+services:
+  web:
+    image: nginx:1.27
+    deploy: {replicas: 4}
+  db:
+    image: postgres:16
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SMALL.replace("REPLICAS", "2"))
+    (tmp_path / "wrong.yaml").write_text(SMALL.replace("REPLICAS", "3"))
+    (tmp_path / "stack.yml").write_text(STACK)
+    (tmp_path / "broken.yaml").write_text(SMALL.replace("expect:", "expct:"))
+    return tmp_path
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+# ---- run -----------------------------------------------------------------------------------------------------
+
+
+def test_a_run_that_passes_is_exit_0_and_ends_with_the_command_that_does_it_again(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = cli.main(["run", "small.yaml", "--seed", "3", "--out", ""])
+
+    out = lines_of(capsys)
+    assert code == 0
+    assert out[-1] == "again: swarmsim run small.yaml --seed 3"
+    assert out[0] == "Does it come up?"
+
+
+def test_a_run_that_fails_is_exit_1_and_says_what_was_seen(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["run", "wrong.yaml", "--out", "", "--quiet"])
+
+    out = lines_of(capsys)
+    assert code == 1
+    assert any(line.startswith("FAIL     web running 3") for line in out)
+
+
+def test_a_mistake_is_exit_2_with_file_and_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["run", "broken.yaml"])
+
+    assert code == 2
+    assert capsys.readouterr().err.startswith("broken.yaml:5: unknown key `expct`")
+
+
+def test_a_bug_is_exit_3_and_names_the_command_without_a_traceback(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from swarmsim.scenario import runner
+
+    monkeypatch.setattr(runner, "run", lambda *args, **kwargs: 1 / 0)
+
+    code = cli.main(["run", "small.yaml"])
+
+    err = capsys.readouterr().err
+    assert code == 3
+    assert "a bug in swarmsim: ZeroDivisionError" in err
+    assert "again: swarmsim run small.yaml" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_is_exit_130(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from swarmsim.scenario import runner
+
+    def interrupted(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "run", interrupted)
+
+    assert cli.main(["run", "small.yaml"]) == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["run"], "Missing argument 'FILE'"),
+        (["run", "nowhere.yaml"], "nowhere.yaml: no such file"),
+        (["run", "small.yaml", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["run", "small.yaml", "--seed", "many"], "Invalid value for '--seed'"),
+        (["run", "small.yaml", "--sed", "1"], "No such option: --sed"),
+        (["run", "small.yaml", "--crash", "w1"], "--crash: `w1` is not NODES@AT+FOR; write for instance w1@10s+30s"),
+        (["run", "small.yaml", "--crash", "w9@10s"], "unknown node `w9`"),
+        (["run", "small.yaml", "--managers", "5"], "--managers and --workers are for stack files"),
+        (["run", "stack.yml", "--managers", "0"], "managers"),
+        (["run", "."], "is a folder"),
+        (["test", "nowhere"], "nowhere: no such file or folder"),
+        (["test", "small.yaml", "--seeds", "5..1"], "--seeds: `5..1` is backwards; write 1..5"),
+        (["test", "small.yaml", "--seeds", "x"], "--seeds: `x` is no range of seeds; write 1..5, or 7"),
+        (["test", "stack.yml"], "nothing to run"),
+        (["new", "small.yaml"], "is there already, and is not overwritten"),
+        (["new", "mine.txt"], "write mine.txt.yaml"),
+        (["list", "secrets"], "Invalid value for 'WHAT'"),
+        (["explode"], "No such command 'explode'"),
+        (["run", "small.yaml", "--trace", "small.yaml/x"], "cannot be written"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_option_is_exit_2_and_one_clear_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    code = cli.main(arguments)
+
+    err = capsys.readouterr().err
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_trace_is_written_as_json_lines(folder: Path) -> None:
+    cli.main(["run", "small.yaml", "--out", "", "--quiet", "--trace", "deep/trace.jsonl"])
+
+    events = [json.loads(line) for line in (folder / "deep" / "trace.jsonl").read_text().splitlines()]
+    assert events[0]["ev"] == "SwarmReady"
+    assert [e["seq"] for e in events] == list(range(1, len(events) + 1))
+    assert all(e["cause"] < e["seq"] for e in events)
+
+
+def test_the_recording_is_written_in_the_format_of_real_ones(folder: Path) -> None:
+    cli.main(["run", "small.yaml", "--out", "", "--quiet", "--record", "rec.jsonl"])
+
+    rows = [json.loads(line) for line in (folder / "rec.jsonl").read_text().splitlines()]
+    assert rows[0] == {"t": 0.0, "ev": "start", "scenario": "small", "leader": "m1", "managers": 1, "workers": 1}
+    assert rows[-1]["what"] == "end"
+    assert {row["ev"] for row in rows} == {"start", "mark", "service", "task"}
+
+
+def test_a_figure_goes_where_out_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["run", "small.yaml", "--out", "figures"])
+
+    assert code == 0
+    assert (folder / "figures" / "small-1.svg").read_text().startswith("<?xml")
+    assert "figure figures/small-1.svg" in lines_of(capsys)[-2]
+
+
+# ---- run, with a stack file ------------------------------------------------------------------------------------
+
+
+def test_will_my_stack_survive_this(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stack file is deployed on three managers and three workers, and its crash is told."""
+    code = cli.main(["run", "stack.yml", "--crash", "w1@10s+30s", "--out", ""])
+
+    out = "\n".join(lines_of(capsys))
+    assert code == 0
+    assert "3 managers, 3 workers" in out
+    assert "! crash w1 for 30 s" in out
+    assert out.endswith("again: swarmsim run stack.yml --crash w1@10s+30s --seed 1")
+
+
+def test_the_swarm_for_a_stack_file_can_be_another(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["run", "stack.yml", "--managers", "1", "--workers", "2", "--out", ""])
+
+    out = "\n".join(lines_of(capsys))
+    assert code == 0
+    assert "1 manager, 2 workers" in out
+    assert "again: swarmsim run stack.yml --managers 1 --workers 2 --seed 1" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "entry"),
+    [
+        ("w1@10s", {"at": "10s", "crash": "w1"}),
+        ("w1@10s+30s", {"at": "10s", "crash": "w1", "for": "30s"}),
+        ("w1,w2@10s+30s", {"at": "10s", "crash": ["w1", "w2"], "for": "30s"}),
+        ("leader@steady+5s+30s", {"at": "steady + 5s", "crash": "leader", "for": "30s"}),
+        ("one of workers@steady+5s", {"at": "steady + 5s", "crash": "one of workers"}),
+    ],
+)
+def test_the_words_of_crash(text: str, entry: dict[str, object]) -> None:
+    assert cli.crash_entry(text) == entry
+
+
+# ---- test ------------------------------------------------------------------------------------------------------
+
+
+def test_many_scenarios_are_run_and_summed_up(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """SCENARIOS.md section 12: all that can be run is, and the exit is the first of 3, 4, 2, 1 that occurred."""
+    code = cli.main(["test", ".", "--seeds", "1..2", "--junit", "out/junit.xml"])
+
+    out = lines_of(capsys)
+    assert code == 2
+    assert any(re.match(r"small\.yaml +PASS +2 seeds", line) for line in out)
+    assert any(re.match(r"wrong\.yaml +FAIL +seeds 1 and 2 of 2", line) for line in out)
+    assert any("again: swarmsim run wrong.yaml --seed 1" in line for line in out)
+    assert any(re.match(r"broken\.yaml +ERROR +line 5: unknown key `expct`", line) for line in out)
+    assert "skipped, a stack file: stack.yml" in out
+    assert out[-1].startswith("1 passed, 1 failed, 1 in error · 4 runs in ")
+    assert out[-1].endswith("exit 2")
+    junit = (folder / "out" / "junit.xml").read_text()
+    assert 'tests="6" failures="2" errors="2"' in junit
+
+
+def test_twice_repeats_each_first_seed_in_another_process(folder: Path) -> None:
+    assert cli.main(["test", "small.yaml", "--twice"]) == 0
+
+
+def another_digest(file: str, seed: int | None) -> str:
+    """As if another process had seen another run."""
+    return "another digest"
+
+
+def test_a_run_that_cannot_be_repeated_is_exit_4(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from swarmsim.scenario import suite
+
+    monkeypatch.setattr(suite, "digest_elsewhere", another_digest)
+
+    assert cli.main(["test", "small.yaml", "--twice"]) == 4
+
+
+# ---- validate, new, schema, list ---------------------------------------------------------------------------------
+
+
+def test_validate_finds_mistakes_without_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = cli.main(["validate", "."])
+
+    said = capsys.readouterr()
+    assert code == 2
+    assert "small.yaml: OK" in said.out
+    assert "stack.yml: OK" in said.out
+    assert said.err.startswith("broken.yaml:5: ")
+
+
+def test_what_new_writes_runs_and_passes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["new", "mine.yaml"]) == 0
+
+    assert cli.main(["run", "mine.yaml", "--out", "", "--quiet"]) == 0
+
+
+def test_the_schema_is_json_and_knows_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["schema"]) == 0
+
+    schema = json.loads(capsys.readouterr().out)
+    assert schema["type"] == "object"
+    for verb in ("crash", "partition", "scale", "drain"):
+        assert f'"{verb}"' in json.dumps(schema)
+
+
+@pytest.mark.parametrize(
+    ("what", "first"),
+    [
+        ("faults", "crash"),
+        ("steps", "create"),
+        ("checks", "raft safety"),
+        ("events", "SwarmReady"),
+        ("figures", ""),
+        ("scenarios", "scenarios/container-killed.yaml"),
+    ],
+)
+def test_list_says_what_there_is(
+    what: str, first: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    assert cli.main(["list", what]) == 0
+
+    out = lines_of(capsys)
+    assert out
+    assert out[0].startswith(first)
+    assert all(len(line.split(None, 1)) == 2 for line in out), "each with a line of its docstring"
+
+
+def test_help_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    assert cli.main([]) == 2
+    assert "run" in capsys.readouterr().out
+
+
+# ---- as a process --------------------------------------------------------------------------------------------------
+
+
+def run(arguments: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "swarmsim", *arguments]
+    environment = {**os.environ, **env}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+
+
+def test_an_ascii_terminal_gets_the_same_report(folder: Path) -> None:
+    done = run(["run", "small.yaml", "--out", ""], folder, PYTHONIOENCODING="ascii", LC_ALL="C", PYTHONUTF8="0")
+
+    assert done.returncode == 0, done.stderr
+    assert b"again: swarmsim run small.yaml --seed 1" in done.stdout
+
+
+def test_a_reader_that_has_had_enough_is_no_error(folder: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m swarmsim run small.yaml --out '' | head -1",
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.stderr == b""
+
+
+def test_two_processes_print_the_same_but_for_the_wall_clock(folder: Path) -> None:
+    outs = [run(["run", "small.yaml", "--out", ""], folder, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")]
+
+    first, second = (re.sub(rb"in [0-9.]+ s", b"in T", out) for out in outs)
+    assert first == second
