@@ -76,6 +76,7 @@ class ClusterDescription:
     swarm: ClusterSpec = field(default_factory=ClusterSpec)
     fsync: tuple[Micros, Micros] = FSYNC
     probes: str = "lazy"
+    newcomer: HostSpec = HostSpec("", "worker")  # what a host is like that joins later
 
 
 def describe(managers: int = 3, workers: int = 3, **settings: Any) -> ClusterDescription:
@@ -150,10 +151,10 @@ class Cluster:
             )
         )
         self.chronicle.hand_over(recorder, store)
-        sessions = {name: new_id(stream) for name in self.names}
+        ids = {name: new_id(stream) for name in self.names}
+        sessions = {name: (ids[name], name if name in managers else stream.choice(managers)) for name in self.names}
         for name, node in self.nodes.items():
-            manager = name if name in managers else stream.choice(managers)
-            formed = Formed(sessions[name], manager, store.nodes[name], sessions, name == leader, group.get(name))
+            formed = Formed(store.nodes[name], sessions, leader, group.get(name))
             role = NodeRole.MANAGER if name in managers else NodeRole.WORKER
             raft_id = managers.index(name) + 1 if name in managers else 0
             node.boot_formed(Identity(name, role, managers, raft_id), formed)

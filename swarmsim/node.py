@@ -88,11 +88,9 @@ class Join(NamedTuple):
 class Formed:
     """What a node of a cluster that is handed over formed already has."""
 
-    session_id: str
-    manager: str  # that the agent is connected to
     node: Node
-    sessions: Mapping[str, str]  # on the leader: node id -> session id
-    leading: bool
+    sessions: Mapping[str, tuple[str, str]]  # host -> (session id, the manager that its agent is connected to)
+    leader: str
     raft: RawNode | None
 
 
@@ -322,6 +320,14 @@ class SwarmNode:
         return self.identity is not None and self.identity.raft_id != 0
 
     @property
+    def is_in(self) -> bool:
+        """Has it joined: its agent is registered, and a manager serves the control API?"""
+        agent = self.host.drivers.get("agent")
+        if self.identity is None or agent is None or not isinstance(agent.machine, Agent) or not agent.machine.manager:
+            return False
+        return self.identity.role is NodeRole.WORKER or "controlapi" in self.host.drivers
+
+    @property
     def has_manager(self) -> bool:
         """Does its manager run?"""
         return "raft" in self.host.drivers
@@ -336,7 +342,7 @@ class SwarmNode:
         self._formed = formed
         self._remember(identity)
         self.boot(0)
-        if formed.leading:
+        if formed.leader == self.host.name:
             assert self.manager is not None
             self.manager.start_components(self.host.drivers["manager"].out)
         self._formed = None
@@ -368,8 +374,9 @@ class SwarmNode:
             self.description,
             identity.managers,
             lambda: "controlapi" in self.host.drivers,
-            (formed.session_id, formed.manager, formed.node) if formed else None,
+            (*formed.sessions[self.host.name], formed.node) if formed else None,
             self.addr,
+            self.spec.heartbeat_period,
         )
         self.host.spawn("agent", agent, None, cause)
 
@@ -397,6 +404,8 @@ class SwarmNode:
         proxy = host.drivers["api"].machine
         assert isinstance(proxy, Proxy), "the proxy is at `api`"
         proxy.raft = raft
+        if self._formed:
+            proxy.take_over(self._formed.sessions, self._formed.leader)
         host.spawn("controlapi", ControlApi(host.name, store, raft.members, raft.can_remove), {}, cause)
         host.spawn("manager", manager, {}, cause)
 

@@ -21,6 +21,16 @@ class RaftEnvelope(NamedTuple):
     message: Any
 
 
+class Doze(NamedTuple):
+    """No message of Raft's, but of the simulation: the leader skips healthy heartbeats from now on, in this term."""
+
+    term: int
+
+
+class WakeUp(NamedTuple):
+    """The leader skips no more."""
+
+
 class JoinRequest(NamedTuple):
     """RaftMembership.Join: make me a member (answered with `JoinResponse`)."""
 
@@ -103,6 +113,12 @@ class SessionEnded(NamedTuple):
 
     session_id: str
     why: str
+
+
+class Rouse(NamedTuple):
+    """No message of SwarmKit's: to an agent that dozes, because its next heartbeat would be answered with news."""
+
+    session_id: str
 
 
 class HeartbeatRequest(NamedTuple):

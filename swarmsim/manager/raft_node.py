@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from ..api.messages import (
     Committed,
+    Doze,
     Forwarded,
     JoinRequest,
     KeepAlive,
@@ -25,6 +26,7 @@ from ..api.messages import (
     RaftEnvelope,
     RemovedFromRaft,
     TransferLeadership,
+    WakeUp,
 )
 from ..api.specs import ClusterSpec
 from ..errors import ApiError, LeadershipLost
@@ -117,7 +119,9 @@ class RaftNode(Machine):
         self._pumping = False
         self._next_cause = 0  # of a proposal made while a Ready was worked off
         self._owed_tick = False
+        self._last_tick: Micros = 0
         self._dozing_since: Micros | None = None  # the last tick that took place
+        self._put_to_sleep: tuple[str, ...] = ()
         self._waiting: dict[int, tuple[Proposal, Callable[[int], None]]] = {}
         self._heard: dict[int, Micros] = {}
         self._lost: dict[int, None] = {}
@@ -192,20 +196,35 @@ class RaftNode(Machine):
         else:
             self._tick(out)
             self._pump(out)
+        self._last_tick = out.now
         if self._settled(out):
-            self._dozing_since = out.now
+            self._doze(out)
         else:
             out.set_timer("tick", TICK)
         return None
 
     # -- healthy heartbeats are skipped: while no fault can touch them their outcome is certain --
+    # The leader says when: it puts its followers to sleep, and wakes them when it has reason to (it leads no more, the
+    # group changes). What changes the network wakes them all.
     def _settled(self, out: Outbox) -> bool:
-        leader = self.raw.leader_id
-        if self._pumping or not leader or (leader != self.id and leader not in self._heard):
-            return False
-        if leader == self.id and not (self.signalled and self._all_caught_up()):
+        if self._pumping or not (self.is_raft_leader and self.signalled and self._all_caught_up()):
             return False
         return out.quiet(*self.members())
+
+    def _doze(self, out: Outbox) -> None:
+        self._dozing_since = self._last_tick
+        out.cancel_timer("tick")
+        if self.is_raft_leader:
+            self._put_to_sleep = tuple(host for host in self.members() if host != self.node)
+            for host in self._put_to_sleep:
+                out.send(Address(host, "raft"), Doze(self.raw.current_term))
+
+    def _told_to_doze(self, src: Address, message: Doze, out: Outbox) -> None:
+        leader = self.group.find(src.node)
+        same = self.raw.leader_id == leader and self.raw.current_term == message.term
+        if same and self._dozing_since is None and not self._pumping and out.quiet(*self.members()):
+            self._heard[leader] = out.now
+            self._doze(out)
 
     def _all_caught_up(self) -> bool:
         """Has every member the whole log? A newcomer that has not needs the ticks."""
@@ -216,6 +235,9 @@ class RaftNode(Machine):
         """Ticks matter again: put the core where it would be had every tick and heartbeat taken place."""
         assert self._dozing_since is not None, "awake already"
         since, self._dozing_since = self._dozing_since, None
+        for host in self._put_to_sleep:
+            out.send(Address(host, "raft"), WakeUp())
+        self._put_to_sleep = ()
         missed = (out.now - since) // TICK
         leader = self.raw.leader_id
         beat = TICK * self.spec.heartbeat_tick
@@ -242,6 +264,13 @@ class RaftNode(Machine):
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
         if type(message) is Disturbed:
             if self._dozing_since is not None and not out.quiet(*self.members()):
+                self._wake(out)
+            return None
+        if type(message) is Doze:
+            self._told_to_doze(src, message, out)
+            return None
+        if type(message) is WakeUp:
+            if self._dozing_since is not None:
                 self._wake(out)
             return None
         if type(message) is MemberRemoved:
