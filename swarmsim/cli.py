@@ -139,12 +139,10 @@ def _report(result: Result, out: str, quiet: bool) -> None:
     report.print_run(result, quiet=quiet, figure=figure)
 
 
-def _figure(result: Result, out: str) -> str | None:
-    """Draw the figure of the run; None where there are no plots to draw with."""
-    try:
-        from . import plots
-    except ImportError:
-        return None
+def _figure(result: Result, out: str) -> str:
+    """Draw the figure of the run."""
+    from . import plots
+
     path = Path(out) / f"{result.scenario.name}-{result.seed}.svg"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -322,8 +320,7 @@ def _checks() -> list[tuple[str, str]]:
 def _figures() -> list[tuple[str, str]]:
     from .plots import FIGURES
 
-    pairs = FIGURES.items() if isinstance(FIGURES, dict) else [(getattr(f, "__name__", str(f)), f) for f in FIGURES]
-    return [(str(name), first_line(figure)) for name, figure in pairs]
+    return [(name, first_line(figure)) for name, figure in FIGURES.items()]
 
 
 def _scenarios() -> list[tuple[str, str]]:

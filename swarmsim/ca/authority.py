@@ -8,22 +8,30 @@ ISSUED when the store's event asks for the signature. Keys and bytes are not mod
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ..api.messages import CertificateStatus, Committed, Forwarded, IssueCertificate, RenewCertificate
-from ..api.objects import Certificate, Node
+from ..api.objects import Certificate, Cluster, Node
 from ..api.specs import NodeSpec
 from ..api.states import IssuanceState, NodeRole
 from ..errors import ApiError
 from ..machine import Address, Call, Handler, Machine, Outbox
-from ..store.memory_store import MemoryStore
 
 BAD_TOKEN = "A valid join token is necessary to join this cluster"
 TO_SIGN = (IssuanceState.PENDING, IssuanceState.RENEW)
 
 
+class Store(Protocol):
+    """What the authority reads of its manager's store."""
+
+    nodes: dict[str, Node]
+
+    @property
+    def cluster(self) -> Cluster | None: ...
+
+
 class Authority(Machine):
-    def __init__(self, node: str, store: MemoryStore) -> None:
+    def __init__(self, node: str, store: Store) -> None:
         self.node = node
         self.store = store
         self._waiting: dict[str, list[Call]] = {}  # node id -> who asks for its certificate's status
@@ -85,7 +93,7 @@ class Authority(Machine):
         out.reply(call, id)
 
     def _status(self, call: Call, request: CertificateStatus, out: Outbox) -> None:
-        node: Node | None = self.store.get(Node, request.node_id)
+        node = self.store.nodes.get(request.node_id)
         if node is None:
             raise ApiError("NotFound", f"node {request.node_id} not found")
         if node.certificate.status in TO_SIGN:

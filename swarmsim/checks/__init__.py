@@ -31,7 +31,7 @@ from ..trace.recorder import Recorded, Trace
 from .binding import Binding, ScenarioLike
 from .bound import Bound
 from .convergence import Convergence, ConvergenceWatch
-from .expectations import evaluate
+from .expectations import evaluate, holds_now
 from .history import History
 from .raft_safety import RaftSafety
 from .task_transitions import TaskTransitions
@@ -109,6 +109,7 @@ __all__ = [
     "FAIL",
     "PASS",
     "UNKNOWN",
+    "Binding",
     "Bound",
     "Convergence",
     "ConvergenceWatch",
@@ -120,6 +121,7 @@ __all__ = [
     "TaskTransitions",
     "Timeline",
     "Verdict",
+    "holds_now",
     "judge",
     "verdicts_of",
     "walk",

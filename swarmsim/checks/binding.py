@@ -101,7 +101,12 @@ class Binding:
             words.bound,
             words.waived,
             missing[0] if missing else "",
+            state=words.state,
         )
+
+    def condition(self, words: Any) -> Expectation:
+        """What a trigger waits for, with the names that can be found by now."""
+        return self._bind(words)
 
     def _moment(self, moment: MomentLike | None, missing: list[str]) -> Micros | None:
         if moment is None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..api.states import NodeState
+from ..api.states import NodeState, TaskState, UpdateState
 from .history import History, Steps, count_between
 from .verdict import (
     FAIL,
@@ -79,11 +79,20 @@ def _quantities(e: Expectation, history: History) -> list[Quantity]:
         unknown = Steps(NodeState.UNKNOWN)
         said = lambda s: s.name if s is not None else "not in the swarm"  # noqa: E731
         return [Quantity(history.node_states.get(n, unknown), lambda s: s is state, said, n) for n in e.names]
+    if e.property == "update":
+        wanted = None if e.wanted == "none" else UpdateState[str(e.wanted).upper()]
+        told = lambda s: s.name.lower() if s is not None else "no update"  # noqa: E731
+        return [Quantity(history.updates.get(e.names[0], Steps(None)), lambda s: s is wanted, told)]
     counts: Any = e.wanted
     right = lambda n: in_counts(n, counts)  # noqa: E731
     if e.subject == "node":
         return [Quantity(history.running_on.get(n, Steps(0)), right, str, n) for n in e.names]
     service = e.names[0]
+    if e.property == "tasks":
+        steps = history.tasks_in.get((service, TaskState[e.state.upper()]), Steps(0))
+        return [Quantity(steps, right, str)]
+    if e.property == "completed":
+        return [Quantity(history.completed.get(service, Steps(0)), right, str)]
     if e.property == "pending":
         return [Quantity(history.pending(service, e.error), right, str)]
     return [Quantity(history.running.get(service, Steps(0)), right, str)]
@@ -96,6 +105,11 @@ def _leader(e: Expectation, history: History) -> Quantity:
     if e.names == ("none",):
         return Quantity(history.leader, lambda name: name == "", said)
     return Quantity(history.leader, lambda name: name in e.names, said)
+
+
+def holds_now(e: Expectation, history: History) -> bool:
+    """Is what it asks true after the last event that the history heard? For a trigger's condition."""
+    return not e.missing and all(q.right(q.steps.now) for q in _quantities(e, history))
 
 
 # ---- when -------------------------------------------------------------------------------------------------

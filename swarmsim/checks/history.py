@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from ..api.states import NodeState, TaskState
+from ..api.states import NodeState, TaskState, UpdateState
 from ..trace.events import (
     BecameLeader,
     ContainerExited,
@@ -19,6 +19,7 @@ from ..trace.events import (
     FaultEnded,
     FaultStarted,
     NodeChanged,
+    ServiceChanged,
     StepAnswered,
     StepSent,
     SwarmReady,
@@ -29,6 +30,9 @@ from .leadership import Leadership
 from .verdict import Handlers, Micros
 
 T = TypeVar("T")
+
+#: Steps whose targets are nodes.
+OF_NODES = frozenset({"drain", "pause", "activate", "label", "promote", "demote", "join", "remove_node"})
 
 
 class Steps(Generic[T]):
@@ -94,6 +98,9 @@ class History:
         self.running_on: dict[str, Steps[int]] = {}  # node -> containers that run
         self.started: dict[str, list[Micros]] = {}  # service -> when containers began to run
         self.node_states: dict[str, Steps[NodeState]] = {}
+        self.tasks_in: dict[tuple[str, TaskState], Steps[int]] = {}  # tasks in the store, by observed state
+        self.completed: dict[str, Steps[int]] = {}  # job -> tasks of its present iteration that are COMPLETE
+        self.updates: dict[str, Steps[UpdateState | None]] = {}  # service -> state of its rolling update
         self.leader: Steps[str] = Steps("")
         self.elected: list[Micros] = []
         self.disturbances: list[Disturbance] = []
@@ -102,9 +109,12 @@ class History:
         self.hit: dict[str, tuple[str, ...]] = {}  # entry -> the nodes it hit
         self._pending: dict[str, list[Pending]] = {}
         self._waiting: dict[str, tuple[str, Micros, str]] = {}  # task -> service, since, error
+        self._task_states: dict[str, TaskState] = {}
+        self._iterations: dict[str, int | None] = {}
         self._leadership = Leadership()
         self.handlers: Handlers = {
             NodeChanged: self._node,
+            ServiceChanged: self._service,
             TaskChanged: self._task,
             ContainerStarted: self._container_started,
             ContainerExited: self._container_exited,
@@ -155,6 +165,7 @@ class History:
 
     def _task(self, recorded: Recorded) -> None:
         e: TaskChanged = recorded.event
+        self._state(recorded.at, e)
         pending = e.now < TaskState.ASSIGNED and e.desired < TaskState.SHUTDOWN and e.action != "REMOVE"
         known = self._waiting.get(e.task)
         if known is not None and (not pending or known[2] != e.error):
@@ -163,6 +174,30 @@ class History:
             known = None
         if pending and known is None:
             self._waiting[e.task] = (e.service, recorded.at, e.error)
+
+    def _state(self, at: Micros, e: TaskChanged) -> None:
+        """A task is in its new state and no longer in its old one."""
+        was, now = self._task_states.get(e.task), None if e.action == "REMOVE" else e.now
+        if was is now:
+            return
+        for state, change in ((was, -1), (now, 1)):
+            if state is not None:
+                steps = self.tasks_in.setdefault((e.service, state), Steps(0))
+                steps.put(at, steps.now + change)
+        if now is None:
+            del self._task_states[e.task]
+        else:
+            self._task_states[e.task] = now
+        if now is TaskState.COMPLETE and e.iteration is not None and e.iteration == self._iterations.get(e.service):
+            done = self.completed.setdefault(e.service, Steps(0))
+            done.put(at, done.now + 1)
+
+    def _service(self, recorded: Recorded) -> None:
+        e: ServiceChanged = recorded.event
+        self.updates.setdefault(e.service, Steps(None)).put(recorded.at, e.update)
+        if self._iterations.get(e.service) != e.iteration:
+            self._iterations[e.service] = e.iteration
+            self.completed.setdefault(e.service, Steps(0)).put(recorded.at, 0)
 
     def pending(self, service: str, error: str = "") -> Steps[int]:
         """Tasks that are wanted and have no node; with `error`, those whose status says so."""
@@ -203,7 +238,7 @@ class History:
 
     def _step_sent(self, recorded: Recorded) -> None:
         e: StepSent = recorded.event
-        nodes = tuple(e.target.split(", ")) if e.verb in ("drain", "pause", "activate") else ()
+        nodes = tuple(e.target.split(", ")) if e.verb in OF_NODES else ()
         self._begin(recorded, nodes)
 
     def _step_answered(self, recorded: Recorded) -> None:

@@ -1,9 +1,15 @@
 """*raft safety*: the properties of the Raft paper's Figure 3, and their kin, as each event arrives.
 
 Figure 3: election safety, leader append-only, log matching, leader completeness, state machine safety. Their kin
-(etcd-io/raft tla/etcdraft.tla: LogInv, QuorumLogInv, CommittedIsDurableInv): a vote is given once and survives a crash,
-a leader has a majority of votes, terms never go back, what is applied is durable on a majority and is applied in
-order, members change one at a time.
+(etcd-io/raft tla/etcdraft.tla: LogInv, QuorumLogInv, ElectionSafetyInv, CommittedIsDurableInv): a vote is given once,
+to a log that is up to date (section 5.4.1), and survives a crash, as all does that was durable; a leader has a majority
+of votes and every entry of its term; terms never go back; what is applied is durable on a majority and is applied in
+order; members change one at a time.
+
+Left out on purpose: MoreUpToDateCorrectInv, which holds in the three servers of etcd's model and not in five. S3 has an
+old entry of term 2 at index 1; S1, leader of term 3, has brought its entry of term 1 at index 1 to S2, and with it the
+entry of term 3 that commits both to S4 and S5. S2 knows that index 1 is committed, S3's log counts as more up to date
+than S2's and lacks it, and nothing is wrong. Its use, that votes go to fresh logs only, is checked at each vote.
 
 Logs are chains: an `Item` is an entry together with all that stands before it, made once for each (index, term). Two
 logs that hold the same item are equal up to there, so each property compares two references: constant time per entry.
@@ -13,6 +19,8 @@ restart, entries that the trace cannot vouch for are unknown (None) and judge no
 """
 
 from __future__ import annotations
+
+from bisect import bisect_left
 
 from ..trace.events import (
     BecameCandidate,
@@ -25,7 +33,6 @@ from ..trace.events import (
     RaftRestarted,
     SnapshotInstalled,
     SteppedDown,
-    StoreRead,
     SwarmReady,
     VoteGranted,
 )
@@ -76,13 +83,20 @@ class Log:
         if item.index > self.last:
             return False
         found = self.at(item.index)
-        return found is None or found is item
+        return found is None or found is item or not found.term  # term 0: what a formed cluster was handed over with
+
+    def end_before(self, term: int) -> tuple[int, int] | None:
+        """(term, index) of the last entry of an earlier term; None where it is unknown."""
+        item = self.at(self.last)
+        while item is not None and item.term >= term:
+            item = item.before
+        return None if item is None else (item.term, item.index)
 
 
 class Member:
     """What the trace has told of one member of the Raft group."""
 
-    __slots__ = ("applied", "durable_term", "leads", "log", "members", "term")
+    __slots__ = ("applied", "applied_ever", "campaign", "durable_term", "leads", "log", "members", "term", "votes")
 
     def __init__(self, log: Log, members: tuple[str, ...]) -> None:
         self.log = log
@@ -91,6 +105,33 @@ class Member:
         self.durable_term = 0
         self.leads: int | None = None  # the term in which it leads
         self.applied: int | None = None  # None: not known in this life
+        self.applied_ever = 0  # how far it has ever been
+        self.votes: dict[int, str] = {}  # term -> candidate
+        self.campaign: tuple[int, tuple[int, int] | None] = (0, None)  # its latest: term, where its log ended then
+
+
+class Frontier:
+    """The furthest item that was first applied in each term; asked for the furthest of all earlier terms."""
+
+    def __init__(self) -> None:
+        self._terms: list[int] = []
+        self._items: list[Item] = []  # ascending, as the terms are
+
+    def put(self, term: int, item: Item) -> None:
+        at = bisect_left(self._terms, term)
+        if at and self._items[at - 1].index >= item.index:
+            return
+        until = at
+        while until < len(self._items) and (self._items[until].index <= item.index or self._terms[until] == term):
+            if self._items[until].index > item.index:
+                return
+            until += 1
+        self._terms[at:until] = [term]
+        self._items[at:until] = [item]
+
+    def before(self, term: int) -> Item | None:
+        at = bisect_left(self._terms, term)
+        return self._items[at - 1] if at else None
 
 
 class RaftSafety:
@@ -105,18 +146,18 @@ class RaftSafety:
         self._items: dict[tuple[int, int], Item] = {}
         self._formed: dict[int, Item] = {}
         self._leaders: dict[int, str] = {}
-        self._votes: dict[tuple[str, int], str] = {}
         self._polls: dict[tuple[str, int], dict[str, None]] = {}
         self._applied: dict[int, Item] = {}
-        self._applied_by: dict[str, int] = {}  # how far each node ever was
-        self._committed: dict[int, Item] = {}  # term in which it was first applied -> the furthest item
+        self._furthest = 0  # that anybody has applied
+        self._committed = Frontier()
         self._groups: dict[int, tuple[str, ...]] = {}
-        self._digests: dict[int, tuple[str, str]] = {}
+        self._group: tuple[int, tuple[str, ...]] | None = None  # the latest
+        self._removed: dict[str, None] = {}  # members that were removed and are not back yet
         self.handlers: Handlers = {
             SwarmReady: self._swarm_ready,
             RaftRestarted: self._restarted,
             BecameLeader: self._became_leader,
-            BecameCandidate: self._became_other,
+            BecameCandidate: self._became_candidate,
             BecameFollower: self._became_other,
             SteppedDown: self._stepped_down,
             HostCrashed: self._crashed,
@@ -125,7 +166,6 @@ class RaftSafety:
             EntriesApplied: self._entries_applied,
             SnapshotInstalled: self._snapshot_installed,
             MembershipChanged: self._membership_changed,
-            StoreRead: self._store_read,
         }
 
     def verdict(self, end: Micros) -> Verdict:
@@ -141,15 +181,17 @@ class RaftSafety:
     def _member(self, node: str) -> Member:
         member = self._members.get(node)
         if member is None:
-            group = self._ready.managers if self._ready else (node,)
-            member = self._members[node] = Member(Log(self._formed_item(0)), group)
+            group = self._group[1] if self._group else self._ready.managers if self._ready else (node,)
+            member = self._members[node] = Member(Log(self._formed_item(0, 0)), group)
         return member
 
-    def _formed_item(self, index: int) -> Item:
+    def _formed_item(self, index: int, term: int) -> Item:
         """The end of the log that a formed cluster was handed over with: the same for all members."""
         item = self._formed.get(index)
         if item is None:
-            item = self._formed[index] = Item(None, index, 0)
+            item = self._formed[index] = Item(None, index, term)
+            if term:
+                self._items[index, term] = item
         return item
 
     def _swarm_ready(self, recorded: Recorded) -> None:
@@ -158,31 +200,47 @@ class RaftSafety:
     def _restarted(self, recorded: Recorded) -> None:
         """A member begins with what its disk holds: nothing durable may be missing (Raft Figure 2)."""
         e: RaftRestarted = recorded.event
+        if e.node in self._removed and not (e.term or e.last_index):
+            del self._removed[e.node]  # it joins anew, as another member of the same name
+            self._members.pop(e.node, None)
         first_life = e.node not in self._members
         member = self._member(e.node)
         member.leads = member.applied = None
         if first_life and recorded.at == 0:
-            member.log = Log(self._formed_item(e.last_index))
+            member.log = Log(self._formed_item(e.last_index, e.last_term))
+            member.applied = member.applied_ever = e.commit
             if self._ready is not None and self._ready.leader == e.node:
                 self._leaders[e.term] = e.node
                 member.leads = e.term
         else:
             self._remembers(recorded, e, member)
             self._revise(e, member)
+        if e.voted_for:
+            member.votes[e.term] = e.voted_for
         member.term = member.durable_term = e.term
 
     def _remembers(self, recorded: Recorded, e: RaftRestarted, member: Member) -> None:
         if e.term < member.durable_term:
             text = f"{e.node} came back in term {e.term}, having been in {member.durable_term}"
             self._violated(recorded, "terms never go back", text)
-        vote = self._votes.get((e.node, e.term), "")
+        vote = member.votes.get(e.term, "")
         if vote and vote != e.voted_for:
             text = f"{e.node} voted for {vote} in term {e.term} and came back with {e.voted_for or 'no vote'}"
             self._violated(recorded, "a vote survives a crash", text)
-        applied = self._applied_by.get(e.node, 0)
-        if applied > e.last_index:
-            text = f"{e.node} had applied index {applied} and came back with a log up to {e.last_index}"
+        if member.applied_ever > e.last_index:
+            text = f"{e.node} had applied index {member.applied_ever} and came back with a log up to {e.last_index}"
             self._violated(recorded, "committed is durable", text)
+        elif self._lost_its_end(e, member.log):
+            text = f"{e.node} had a durable log up to {member.log.last} and came back with one up to {e.last_index}"
+            self._violated(recorded, "what is durable survives a crash", text)
+        if e.commit > e.last_index:
+            text = f"{e.node} came back knowing index {e.commit} as committed, with a log up to {e.last_index}"
+            self._violated(recorded, "committed is durable", text)
+
+    def _lost_its_end(self, e: RaftRestarted, log: Log) -> bool:
+        """Is the log now a beginning of what it was? (One that was overwritten last of all ends in another term.)"""
+        known = log.at(e.last_index)
+        return e.last_index < log.last and known is not None and known.term == e.last_term
 
     def _revise(self, e: RaftRestarted, member: Member) -> None:
         """Keep of the known log what the restarted member surely has."""
@@ -191,7 +249,7 @@ class RaftSafety:
         if log.last == e.last_index and (not e.last_term or known is None or known.term == e.last_term):
             return
         told = self._items.get((e.last_index, e.last_term))
-        keep = min(self._applied_by.get(e.node, log.base.index), e.last_index)
+        keep = min(max(member.applied_ever, log.base.index), e.last_index)
         log.cut(keep)
         tail: list[Item | None] = []
         while told is not None and told.index > log.last:
@@ -216,7 +274,9 @@ class RaftSafety:
         if other != e.node:
             self._violated(recorded, "election safety", f"{other} and {e.node} both led in term {e.term}")
         self._check_majority(recorded, e, member)
-        self._check_completeness(recorded, e, member)
+        furthest = self._committed.before(e.term)
+        if furthest is not None:
+            self._check_completeness(recorded, e.node, member, furthest)
 
     def _check_majority(self, recorded: Recorded, e: BecameLeader, member: Member) -> None:
         voters = {**self._polls.get((e.node, e.term), {}), e.node: None}
@@ -225,15 +285,17 @@ class RaftSafety:
             text = f"{e.node} leads in term {e.term} with {votes} of {len(member.members)} votes"
             self._violated(recorded, "a leader has a majority", text)
 
-    def _check_completeness(self, recorded: Recorded, e: BecameLeader, member: Member) -> None:
+    def _check_completeness(self, recorded: Recorded, leader: str, member: Member, item: Item) -> None:
         """Raft Figure 3: what was committed in earlier terms is in the log of every later leader."""
-        earlier = [item for term, item in self._committed.items() if term < e.term]
-        if not earlier:
-            return
-        furthest = max(earlier, key=lambda item: item.index)
-        if not member.log.holds(furthest):
-            text = f"{e.node} leads in term {e.term} without the committed entry {_named(furthest)}"
+        if not member.log.holds(item):
+            text = f"{leader} leads in term {member.leads} without the committed entry {_named(item)}"
             self._violated(recorded, "leader completeness", text)
+
+    def _became_candidate(self, recorded: Recorded) -> None:
+        e: BecameCandidate = recorded.event
+        member = self._sees_term(recorded, e.node, e.term)
+        member.leads = None
+        member.campaign = e.term, member.log.end_before(e.term)
 
     def _became_other(self, recorded: Recorded) -> None:
         self._sees_term(recorded, recorded.event.node, recorded.event.term).leads = None
@@ -253,11 +315,25 @@ class RaftSafety:
             text = f"{e.node} voted in term {e.term}, having been in {member.durable_term}"
             self._violated(recorded, "terms never go back", text)
         member.durable_term = max(member.durable_term, e.term)
-        first = self._votes.setdefault((e.node, e.term), e.candidate)
+        first = member.votes.setdefault(e.term, e.candidate)
         if first != e.candidate:
             text = f"{e.node} voted for {first} and for {e.candidate} in term {e.term}"
             self._violated(recorded, "one vote a term", text)
         self._polls.setdefault((e.candidate, e.term), {})[e.node] = None
+        self._check_up_to_date(recorded, e, member)
+
+    def _check_up_to_date(self, recorded: Recorded, e: VoteGranted, member: Member) -> None:
+        """Raft section 5.4.1: a later last term wins, then the longer log. What a new leader sent since is left out."""
+        candidate = self._members.get(e.candidate)
+        if candidate is None or candidate is member or candidate.campaign[0] != e.term:
+            return
+        theirs, ours = candidate.campaign[1], member.log.end_before(e.term)
+        if theirs is not None and ours is not None and theirs < ours:
+            text = (
+                f"{e.node}, whose log ends with {ours[1]} of term {ours[0]}, voted for {e.candidate}, "
+                f"whose log ends with {theirs[1]} of term {theirs[0]}, in term {e.term}"
+            )
+            self._violated(recorded, "a vote goes to a log that is up to date", text)
 
     # -- logs --
     def _entries_appended(self, recorded: Recorded) -> None:
@@ -267,17 +343,21 @@ class RaftSafety:
         if member.leads is not None and e.first <= log.last:
             text = f"{e.node}, leading in term {member.leads}, overwrote its own index {e.first}"
             self._violated(recorded, "leader append-only", text)
-        self._check_committed(recorded, e, log)
+        self._check_committed(recorded, e, member)
         if e.first > log.last + 1:
+            text = f"{e.node} appended index {e.first} to a log that ends at {log.last}"
+            self._violated(recorded, "a log has no gaps", text)
             log.items += [None] * (e.first - log.last - 1)
         log.cut(e.first - 1)
         if e.first <= log.base.index:
-            log.base = self._formed_item(e.first - 1)
+            log.base = self._formed_item(e.first - 1, 0)
             log.items.clear()
         before = log.at(e.first - 1)
         for i, term in enumerate(e.terms):
             before = self._append(recorded, e, before, e.first + i, term)
             log.items.append(before)
+        member.durable_term = max(member.durable_term, e.terms[-1])
+        self._check_origin(recorded, e, log)
 
     def _append(self, recorded: Recorded, e: EntriesAppended, before: Item | None, index: int, term: int) -> Item:
         item = self._items.get((index, term))
@@ -295,16 +375,23 @@ class RaftSafety:
             self._violated(recorded, "terms in a log only grow", text)
         return item
 
-    def _check_committed(self, recorded: Recorded, e: EntriesAppended, log: Log) -> None:
+    def _check_committed(self, recorded: Recorded, e: EntriesAppended, member: Member) -> None:
         """LogInv: what a member has applied is never overwritten by another entry."""
-        if e.first > self._applied_by.get(e.node, 0):
-            return
-        for i, term in enumerate(e.terms):
-            applied = self._applied.get(e.first + i)
-            if applied is not None and applied.term != term and e.first + i <= self._applied_by[e.node]:
+        for index in range(e.first, min(e.first + len(e.terms), member.applied_ever + 1)):
+            applied, term = self._applied.get(index), e.terms[index - e.first]
+            if applied is not None and applied.term != term:
                 text = f"{e.node} overwrote the applied entry {_named(applied)} with one of term {term}"
                 self._violated(recorded, "state machine safety", text)
                 return
+
+    def _check_origin(self, recorded: Recorded, e: EntriesAppended, log: Log) -> None:
+        """ElectionSafetyInv: nobody has an entry of a term that its leader, while it leads, has not."""
+        term = e.terms[-1]
+        leader = self._leaders.get(term, e.node)
+        known = self._members.get(leader)
+        if leader != e.node and known is not None and known.leads == term and known.log.last < log.last:
+            text = f"{e.node} holds index {log.last} of term {term}, the log of {leader}, who leads, ends before it"
+            self._violated(recorded, "a leader has every entry of its term", text)
 
     def _entries_applied(self, recorded: Recorded) -> None:
         e: EntriesApplied = recorded.event
@@ -312,20 +399,27 @@ class RaftSafety:
         if member.applied is not None and e.first != member.applied + 1:
             text = f"{e.node} applied index {e.first} after {member.applied}"
             self._violated(recorded, "entries are applied in order", text)
+        elif e.first > member.applied_ever + 1:
+            text = f"{e.node} applied index {e.first}, having been at {member.applied_ever} before it restarted"
+            self._violated(recorded, "entries are applied in order", text)
         news: Item | None = None
         for i, term in enumerate(e.terms):
-            item, new = self._apply(recorded, e, e.first + i, term)
+            item, new = self._apply(recorded, e, member, e.first + i, term)
             news = item if new else news
         last = e.first + len(e.terms) - 1
-        member.applied = last
-        self._applied_by[e.node] = max(last, self._applied_by.get(e.node, 0))
+        self._applies(member, last)
         if last > member.log.last:
             text = f"{e.node} applied index {last}, its durable log ends at {member.log.last}"
             self._violated(recorded, "committed is durable", text)
         if news is not None:
             self._first_applied(recorded, e, member, news)
 
-    def _apply(self, recorded: Recorded, e: EntriesApplied, index: int, term: int) -> tuple[Item, bool]:
+    def _applies(self, member: Member, index: int) -> None:
+        member.applied = index
+        member.applied_ever = max(index, member.applied_ever)
+        self._furthest = max(index, self._furthest)
+
+    def _apply(self, recorded: Recorded, e: EntriesApplied, member: Member, index: int, term: int) -> tuple[Item, bool]:
         item = self._items.get((index, term))
         if item is None:
             item = self._items[index, term] = Item(None, index, term)
@@ -336,21 +430,23 @@ class RaftSafety:
             text = f"index {index} was applied as of term {known.term} elsewhere and of term {term} on {e.node}"
             self._violated(recorded, "state machine safety", text)
             return item, False
-        mine = self._members[e.node].log.at(index)
+        mine = member.log.at(index)
         if mine is not None and mine is not item and mine.term:
             text = f"{e.node} applied entry {_named(item)}, its log holds {_named(mine)}"
             self._violated(recorded, "state machine safety", text)
         return item, known is None
 
     def _first_applied(self, recorded: Recorded, e: EntriesApplied, member: Member, item: Item) -> None:
-        """QuorumLogInv: an entry that someone applies is durable on a majority."""
-        furthest = self._committed.get(e.term)
-        if furthest is None or furthest.index < item.index:
-            self._committed[e.term] = item
+        """QuorumLogInv: an entry that someone applies is durable on a majority; and who leads a later term has it."""
+        self._committed.put(e.term, item)
         holders = sum(self._member(m).log.holds(item) for m in member.members)
         if holders < len(member.members) // 2 + 1:
             text = f"{e.node} applied entry {_named(item)}, durable on {holders} of {len(member.members)} members"
             self._violated(recorded, "committed is on a majority", text)
+        for name in member.members:
+            other = self._member(name)
+            if other.leads is not None and other.leads > e.term:
+                self._check_completeness(recorded, name, other, item)
 
     def _snapshot_installed(self, recorded: Recorded) -> None:
         e: SnapshotInstalled = recorded.event
@@ -359,34 +455,39 @@ class RaftSafety:
         if known is not None and known.term != e.term:
             text = f"{e.node} installed a snapshot of entry {e.index} of term {e.term}, elsewhere {_named(known)}"
             self._violated(recorded, "state machine safety", text)
+        if e.index > max(self._furthest, *self._formed):
+            text = f"{e.node} installed a snapshot of index {e.index}, which nobody had applied"
+            self._violated(recorded, "state machine safety", text)
         if member.applied is not None and e.index < member.applied:
             text = f"{e.node} went from index {member.applied} back to a snapshot of {e.index}"
             self._violated(recorded, "entries are applied in order", text)
         member.log = Log(self._items.setdefault((e.index, e.term), Item(None, e.index, e.term)))
-        member.applied = e.index
-        self._applied_by[e.node] = max(e.index, self._applied_by.get(e.node, 0))
+        self._applies(member, e.index)
 
-    # -- members, content --
+    # -- members --
     def _membership_changed(self, recorded: Recorded) -> None:
         e: MembershipChanged = recorded.event
         self._member(e.node).members = e.members
         known = self._groups.get(e.index)
         if known is None:
-            before = self._groups[max(self._groups)] if self._groups else self._ready.managers if self._ready else None
+            before = self._group[1] if self._group else self._ready.managers if self._ready else None
             self._groups[e.index] = e.members
-            if before is not None and len(set(before) ^ set(e.members)) > 1:
-                text = f"index {e.index} changed the members from {', '.join(before)} to {', '.join(e.members)}"
-                self._violated(recorded, "members change one at a time", text)
+            if self._group is None or e.index > self._group[0]:
+                self._group = e.index, e.members
+            if before is not None:
+                self._check_step(recorded, e, before)
         elif known != e.members:
             text = f"index {e.index} made the members {', '.join(known)}, and {', '.join(e.members)} on {e.node}"
             self._violated(recorded, "state machine safety", text)
 
-    def _store_read(self, recorded: Recorded) -> None:
-        e: StoreRead = recorded.event
-        node, digest = self._digests.setdefault(e.index, (e.node, e.digest))
-        if digest != e.digest:
-            text = f"the stores of {node} and {e.node} differ at index {e.index}"
-            self._violated(recorded, "state machine safety", text)
+    def _check_step(self, recorded: Recorded, e: MembershipChanged, before: tuple[str, ...]) -> None:
+        """Raft dissertation section 4.1: two groups that follow each other differ by one member at most."""
+        gone = [name for name in before if name not in e.members]
+        come = [name for name in e.members if name not in before]
+        self._removed.update(dict.fromkeys(gone))
+        if len(gone) + len(come) > 1:
+            text = f"index {e.index} changed the members from {', '.join(before)} to {', '.join(e.members)}"
+            self._violated(recorded, "members change one at a time", text)
 
 
 def _named(item: Item) -> str:

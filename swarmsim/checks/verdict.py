@@ -73,6 +73,7 @@ class Expectation:
     bound: Micros | None = None  # convergence: another bound
     waived: bool = False  # convergence: no demand
     missing: str = ""  # why a moment or a name is not there
+    state: str = ""  # tasks: which state is meant
 
 
 @dataclass(frozen=True)

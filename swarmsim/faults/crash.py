@@ -1,7 +1,7 @@
 """`crash`: nodes go off, their containers gone; after `for` the engine starts again (SCENARIOS.md section 6).
 
-`process` (the default): the engine is killed, its connections are reset, the disk is whole. `power`: silent, and
-unsynced writes are lost. `engine`: as `process`, but the containers run on (Docker's live-restore), and the engine that
+`power` (the default): silent, and unsynced writes are lost. `process`: the engine is killed, its connections are reset,
+the disk is whole. `engine`: as `process`, but the containers run on (Docker's live-restore), and the engine that
 starts again finds them. Crashes may overlap: a node is off while any of them holds it.
 """
 
@@ -25,7 +25,7 @@ class Crash(Fault):
 
     crash: Aim
     for_: Times | None = Field(None, alias="for")
-    how: Literal["process", "power", "engine"] = "process"
+    how: Literal["power", "process", "engine"] = "power"
 
     def detail(self) -> str:
         return {"process": "process killed", "power": "power off", "engine": "engine killed"}[self.how]

@@ -128,6 +128,7 @@ class RaftNode(Machine):
         self._seen: tuple[Any, int, int] = (None, 0, 0)
         self._snapshot_index = 0
         self._campaign_when_able = formed is None  # raft.go: a member that is alone need not wait for its timeout
+        self._belongs = formed is not None  # a newcomer replays how the group became what it joined
         self._removed = False
 
     # -- start --
@@ -462,6 +463,7 @@ class RaftNode(Machine):
         """The store and the group become what the snapshot holds."""
         content, group = snapshot.data
         self.group.restore(group)
+        self._belongs = self.id in self.group.members
         self._snapshot_index = snapshot.index
         return self.store.restore(content)
 
@@ -532,7 +534,10 @@ class RaftNode(Machine):
         self.raw.apply_conf_change(change)
         self.group.apply(change)
         hosts = self.members()
-        out.emit(MembershipChanged(self.node, entry.index, tuple(sorted(hosts))))
+        if change is not None and change.type is ConfChangeType.ADD_NODE and change.node_id == self.id:
+            self._belongs = True
+        if self._belongs:
+            out.emit(MembershipChanged(self.node, entry.index, tuple(sorted(hosts))))
         self.group.applied(change, out)
         if self._dozing_since is not None:
             self._wake(out)

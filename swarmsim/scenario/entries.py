@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ..api.values import parse_times
 from ..errors import ScenarioError
 from ..faults.base import Fault
 from ..workload.join import Join
 from ..workload.update import Update
 from . import moments, selectors
+from .expectations import condition
 from .moments import Moments
 from .problems import Problems, keyed, said, unknown_key
 from .schema import Entry
@@ -37,6 +39,8 @@ class Draft:
     name: str | None
     at: moments.Moment
     what: Any
+    when: Any = None  # the words of its condition
+    wait: tuple[Micros, Micros] = (0, 0)
 
     @property
     def lasts(self) -> tuple[Micros, Micros] | None:
@@ -78,8 +82,11 @@ def _draft(index: int, words: Any, problems: Problems) -> Draft | None:
     if verb is None:
         return None
     before = len(problems.found)
-    at = None
-    if "at" not in words:
+    at = moments.parse("0s", times=True) if "when" in words and "at" not in words else None
+    wait = _wait(words, path, problems)
+    if at is not None:
+        pass
+    elif "at" not in words:
         if not any(did_you_mean(str(k), ["at"]) or str(k).startswith("at:") for k in words):
             problems.add(path, f"`at` is missing in `{verb}`; write at: 10s, or at: steady + 5s")
     else:
@@ -87,19 +94,31 @@ def _draft(index: int, words: Any, problems: Problems) -> Draft | None:
     name = words.get("name")
     if "name" in words:
         problems.check((*path, "name"), lambda: keyed("name", lambda: check_name(name)))
-    rest = {key: value for key, value in words.items() if key not in ("at", "name")}
+    rest = {key: value for key, value in words.items() if key not in ("at", "name", "when", "wait")}
     _unknown_keys(verb, words, path, problems)
     if len(problems.found) > before:
         rest = {k: v for k, v in rest.items() if k in _entry_keys(verb) or VERBS[verb] is Update}
     what = problems.model(VERBS[verb], rest, path, f"`{verb}`")
     if len(problems.found) > before or what is None or at is None:
         return None
-    return Draft(index, verb, 0, "", name, at, what)
+    return Draft(index, verb, 0, "", name, at, what, words.get("when"), wait)
+
+
+def _wait(words: Mapping[Any, Any], path: tuple[Any, ...], problems: Problems) -> tuple[Micros, Micros]:
+    """`wait:` TIMES after the condition of `when` came true."""
+    if "wait" not in words:
+        return (0, 0)
+    if "when" not in words:
+        text = "`wait` counts from the condition of `when`, and there is none; write at: crash + 1s"
+        problems.add((*path, "wait"), text)
+        return (0, 0)
+    found = problems.check((*path, "wait"), partial(keyed, "wait", partial(parse_times, words["wait"])))
+    return found or (0, 0)
 
 
 def _entry_keys(verb: str) -> list[str]:
     settings = [field.alias or name for name, field in VERBS[verb].model_fields.items() if name != verb]
-    return ["at", verb, *settings, "name"]
+    return ["at", "when", "wait", verb, *settings, "name"]
 
 
 def _unknown_keys(verb: str, words: Mapping[Any, Any], path: tuple[Any, ...], problems: Problems) -> None:
@@ -136,7 +155,7 @@ def _verb(words: Mapping[Any, Any], path: tuple[Any, ...], problems: Problems) -
             text = f"unknown key `{key}` in {_glued_where(words, glued)}; a space is missing after the colon"
             problems.add((*path, key), text)
             return None
-    known = ("at", "name", "for", "via")
+    known = ("at", "when", "wait", "name", "for", "via")
     for key in words:
         close = did_you_mean(str(key), VERBS) if key not in known else ""
         if close:
@@ -175,10 +194,20 @@ def entries(
                 via = problems.check((*path, "via"), reader)
             if isinstance(draft.what, Update) and aims.get("update"):
                 _check_patch(draft.what, aims["update"], stack, path, problems)
-        line = problems.line(path)
         built.append(
             Entry(
-                draft.index, line, draft.verb, draft.ordinal, draft.label, draft.name, draft.at, draft.what, aims, via
+                draft.index,
+                problems.line(path),
+                draft.verb,
+                draft.ordinal,
+                draft.label,
+                draft.name,
+                draft.at,
+                draft.what,
+                aims,
+                via,
+                condition(draft.when, known, (*path, "when"), problems) if ready and draft.when is not None else None,
+                draft.wait,
             )
         )
     _created_once(built, problems)

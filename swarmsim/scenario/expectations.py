@@ -15,6 +15,23 @@ from .selectors import Known
 from .words import KEYS_NOT_YET, did_you_mean, listed
 
 
+def condition(data: Any, known: Known, path: tuple[Any, ...], problems: Problems) -> Expectation | None:
+    """`when:` of an entry: the words of an expectation, without a time of its own."""
+    if not isinstance(data, Mapping):
+        text = f"`when` must be a mapping, not {said(data)}; write when: {{service: web, running: 3}}"
+        problems.add(path, text)
+        return None
+    timed = [key for key in ("within", "after", "from", "until") if key in data]
+    if timed:
+        problems.add((*path, timed[0]), f"`{timed[0]}` has no place in `when`; write wait: 1s beside it, or at: crash")
+        return None
+    found = _expectation(0, data, known, problems, False, path)
+    if found is not None and (found.counter or found.subject in ("convergence", "violates")):
+        problems.add(path, f"`{found.text}` is no state of things, and cannot be waited for")
+        return None
+    return found
+
+
 def expectations(data: Any, known: Known | None, problems: Problems, anchors: bool) -> list[Expectation]:
     if data is None:
         return []
@@ -26,8 +43,15 @@ def expectations(data: Any, known: Known | None, problems: Problems, anchors: bo
     return [e for e in found if e is not None]
 
 
-def _expectation(index: int, words: Any, known: Known | None, problems: Problems, anchors: bool) -> Expectation | None:
-    path = ("expect", index)
+def _expectation(
+    index: int,
+    words: Any,
+    known: Known | None,
+    problems: Problems,
+    anchors: bool,
+    path: tuple[Any, ...] | None = None,
+) -> Expectation | None:
+    path = path or ("expect", index)
     if not isinstance(words, Mapping):
         text = f"an expectation must be a mapping, not {said(words)}; write - {{service: web, running: 3}}"
         problems.add(path, text)
@@ -47,7 +71,7 @@ def _expectation(index: int, words: Any, known: Known | None, problems: Problems
     if len(problems.found) > before:
         return None
     _check_span(model, path, problems)
-    counts = getattr(model, aspect, None) if aspect and aspect != "state" else None
+    counts = getattr(model, aspect, None) if aspect and aspect not in ("state", "update") else None
     if subject == "leader_changes":
         counts = model.leader_changes
     bound = getattr(model, "convergence", None)
@@ -59,7 +83,7 @@ def _expectation(index: int, words: Any, known: Known | None, problems: Problems
         target=target,
         aspect=aspect,
         counts=counts,
-        state=getattr(model, "state", None) or "",
+        state=getattr(model, "state", None) or (aspect == "update" and model.update) or "",
         error=getattr(model, "error", None) or "",
         within=_span(getattr(model, "within", None)),
         after=getattr(model, "after", None),
@@ -99,6 +123,10 @@ def _subject(words: Mapping[Any, Any], path: tuple[Any, ...], problems: Problems
 
 def _aspect(model: Any, subject: str, path: tuple[Any, ...], problems: Problems) -> str:
     given = [p for p in type(model).properties if getattr(model, p) is not None]
+    if subject == "service" and given == ["tasks"] and model.state is None:
+        problems.add(path, "`tasks` counts those in one state; write state: running beside it")
+    if subject == "service" and model.state is not None and given != ["tasks"]:
+        problems.add((*path, "state"), "`state` says which tasks are counted; write tasks: 3 beside it")
     if len(given) > 1:
         said_ = " and ".join(f"`{p}`" for p in given)
         problems.add((*path, given[1]), f"{said_} in one expectation; write two expectations")
@@ -196,10 +224,12 @@ def _said(model: Any, subject: str, aspect: str) -> str:
         elif isinstance(value, int):
             value = format_times((value, value))
         parts.append(_target_said(value))
-    if aspect == "state":
-        parts.append(model.state)
+    if aspect in ("state", "update"):
+        parts += [aspect, getattr(model, aspect)] if aspect == "update" else [model.state]
     elif aspect:
         parts += [aspect, format_counts(getattr(model, aspect))]
+    if aspect == "tasks":
+        parts.append(str(model.state))
     if getattr(model, "error", None):
         parts.append(f"with `{model.error}`")
     if getattr(model, "within", None):

@@ -101,7 +101,7 @@ class Grid:
 
     def _lead(self, name: str) -> str:
         node = self.ledger.nodes[name]
-        if not node.up.at(self._at):
+        if self._at < node.since or not node.up.at(self._at):
             return GAP
         if node.links.at(self._at):
             self.marks[CUT] = None
@@ -129,13 +129,13 @@ class Grid:
 def cell(ledger: Ledger, name: str, at: Micros) -> str:
     """`L2`, ` 4`, `×`, `D`: what one node is at that time."""
     node = ledger.nodes[name]
-    mark = node.mark.at(at)
+    if at < node.since:
+        return GAP  # it joins later
+    mark, number = node.mark.at(at), ledger.running_on(name, at)
     if not node.up.at(at):
-        return DOWN if mark == DOWN else OFF
-    number = ledger.running_on(name, at)
-    if node.manager:
-        return f"{mark}{node.role.at(at)}{number}"
-    return f"{mark or ' '}{number}"
+        return (DOWN if mark == DOWN else OFF) + (str(number) if number else "")  # where only the engine is off
+    role = node.role.at(at)
+    return f"{mark}{role}{number}" if role else f"{mark or ' '}{number}"
 
 
 # ---- which nodes, under which heads -----------------------------------------------------------------------

@@ -169,7 +169,8 @@ class Collector:
         self.ledger = ledger
         self.found: list[Note] = []
         self.draws: dict[str, list[DrawMade]] = {}
-        self._states: dict[str, NodeState] = {}
+        self._nodes: dict[str, NodeChanged] = {}
+        self._joining: dict[str, None] = {}  # nodes that are in the store and were not READY yet
         self._explained: dict[str, str] = {}  # task's name -> why it was not placed, as told
         self._updates: dict[str, Any] = {}  # service -> the state of its update, as told
         self._up_to_date: dict[str, dict[str, None]] = {}  # service -> slots that run its new spec
@@ -243,14 +244,27 @@ class Collector:
 
     def _node(self, recorded: Recorded) -> None:
         e: NodeChanged = recorded.event
-        was = self._states.get(e.node, NodeState.READY)
-        self._states[e.node] = e.state
-        if e.state is was:
-            return
+        known = self._nodes.get(e.node)
+        self._nodes[e.node] = e
+        if e.action == "REMOVE":
+            self.note(recorded, "removed")
+        elif known is None:
+            if recorded.at:
+                self._joining[e.node] = None
+        elif e.role is not known.role:
+            self.note(recorded, "role", e.role.name)
+        if known is not None and e.state is not known.state:
+            self._state(recorded, known.state)
+
+    def _state(self, recorded: Recorded, was: NodeState) -> None:
+        e: NodeChanged = recorded.event
         kinds = {NodeState.DOWN: "down", NodeState.UNKNOWN: "unknown", NodeState.READY: "ready again"}
         key = was.name if e.state is NodeState.READY else ""
         # Nodes that are UNKNOWN to a new leader register one by one, of their own accord: one line tells of all.
         root = 0 if NodeState.UNKNOWN in (e.state, was) else None
+        if e.node in self._joining:
+            del self._joining[e.node]
+            key, root = "first", None
         self.note(recorded, kinds.get(e.state, "disconnected"), key, root=root)
 
     def _candidate(self, recorded: Recorded) -> None:

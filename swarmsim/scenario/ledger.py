@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
-from ..api.states import Availability, NodeState, TaskState, UpdateState
+from ..api.states import Availability, NodeRole, NodeState, TaskState, UpdateState
 from ..checks import walk
 from ..checks.history import History, Steps
 from ..trace.events import (
@@ -140,11 +140,15 @@ class ServiceLedger:
 
 
 class NodeLedger:
-    """One node: is it on, what role has it, does the store mark it, is a fault on its links?"""
+    """One node: is it on, what role has it, does the store mark it, is a fault on its links?
 
-    def __init__(self, name: str, manager: bool) -> None:
+    `since`: when it was first heard of; the nodes of the scenario are there from the beginning, others join.
+    """
+
+    def __init__(self, name: str, manager: bool, since: Micros = 0) -> None:
         self.name = name
         self.manager = manager
+        self.since = since
         self.up: Steps[bool] = Steps(True)
         self.role: Steps[str] = Steps("F" if manager else "")
         self.mark: Steps[str] = Steps("")  # D: marked DOWN, ?: UNKNOWN
@@ -226,37 +230,41 @@ class Ledger:
             self.steady_at = recorded.at
 
     def _crashed(self, recorded: Recorded) -> None:
-        node = self._known(recorded.event.node)
+        node = self._known(recorded)
         node.up.put(recorded.at, False)
         node.left = True
 
     def _host_started(self, recorded: Recorded) -> None:
-        node = self._known(recorded.event.node)
+        node = self._known(recorded)
         node.up.put(recorded.at, True)
         node.mark.put(recorded.at, "")
-        if node.manager:
+        if node.role.now:
             node.role.put(recorded.at, "F")
 
-    def _known(self, name: str) -> NodeLedger:
+    def _known(self, recorded: Recorded) -> NodeLedger:
+        name = recorded.event.node
         node = self.nodes.get(name)
         if node is None:
-            node = self.nodes[name] = NodeLedger(name, False)
+            node = self.nodes[name] = NodeLedger(name, False, recorded.at)
         return node
 
     def _role(self, letter: str) -> Handler:
         def heard(recorded: Recorded) -> None:
-            self._known(recorded.event.node).role.put(recorded.at, letter)
+            self._known(recorded).role.put(recorded.at, letter)
 
         return heard
 
     def _restarted(self, recorded: Recorded) -> None:
         if recorded.at:  # at 0 s the members come from the disks that they were handed over with
-            self._known(recorded.event.node).role.put(recorded.at, "F")
+            self._known(recorded).role.put(recorded.at, "F")
 
     def _node(self, recorded: Recorded) -> None:
         e: NodeChanged = recorded.event
-        node = self._known(e.node)
-        node.event = e
+        node = self._known(recorded)
+        node.event = None if e.action == "REMOVE" else e
+        node.manager = e.role is NodeRole.MANAGER
+        if not node.manager:
+            node.role.put(recorded.at, "")
         node.left = node.left or e.state is NodeState.DOWN or e.availability is Availability.DRAIN
         node.mark.put(recorded.at, {NodeState.DOWN: "D", NodeState.UNKNOWN: "?"}.get(e.state, ""))
 
@@ -264,7 +272,7 @@ class Ledger:
         def heard(recorded: Recorded) -> None:
             if recorded.event.kind in LINK_FAULTS:
                 for name in recorded.event.nodes:
-                    links = self._known(name).links
+                    links = self.nodes[name].links
                     links.put(recorded.at, links.now + change)
 
         return heard

@@ -71,8 +71,11 @@ class Result:
 
     @property
     def again(self) -> str:
-        """The command that does it again."""
+        """The command that does it again; for a scenario made in Python, the call."""
         import shlex
+
+        if self.scenario.file == "Scenario":
+            return f"swarmsim.run(scenario, seed={self.seed})"
 
         options = f" {self.scenario.options}" if self.scenario.options else ""
         return f"swarmsim run {shlex.quote(self.scenario.file)}{options} --seed {self.seed}"
@@ -103,6 +106,7 @@ class Result:
 def run(scenario: Scenario | str, seed: int | None = None, *, verbose: bool = False) -> Result:
     """Run a scenario (or the file of one) under a seed: its own unless another is given."""
     from ..checks import Bound, ConvergenceWatch
+    from .triggers import Triggers
 
     if not isinstance(scenario, Scenario):
         scenario = load(scenario)
@@ -112,6 +116,8 @@ def run(scenario: Scenario | str, seed: int | None = None, *, verbose: bool = Fa
     cluster = Cluster(describe(scenario), seed, trace)
     timeline = Timeline(scenario, cluster, seed)
     watch = Watch(scenario, cluster, timeline, ConvergenceWatch(), Bound())
+    if any(entry.when is not None for entry in scenario.timeline):
+        timeline.triggers = Triggers(scenario, cluster)
     timeline.start()
     watch.start()
     ended_at, why = _carry_out(scenario, cluster, watch)

@@ -13,13 +13,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from ..api.states import TaskState, UpdateState
 from ..api.values import format_duration, parse_duration
 from ..faults.base import Fault, Times, format_times
 from ..faults.loss import Share
 from ..workload.base import Step, Text
 from . import moments
 from .moments import Moment
-from .words import VERBS, check_host
+from .words import VERBS, check_host, listed
 
 Micros = int
 Counts = tuple[int, int | None]
@@ -244,6 +245,23 @@ class HostWords:
 CHECKS_ALWAYS = ("raft safety", "task transitions", "timeline", "convergence")
 
 
+def _one_of(values: tuple[str, ...], what: str) -> Any:
+    """A word of an enumeration; said here, for its list comes from the states themselves."""
+
+    def check(value: Any) -> str:
+        if value not in values:
+            raise ValueError(f"`{value}` is no {what}; write {listed(values, 20)}")
+        return str(value)
+
+    return BeforeValidator(check)
+
+
+UPDATES = ("none", *(state.name.lower() for state in UpdateState if state))
+TASK_STATES = tuple(state.name.lower() for state in TaskState if state is not TaskState.REMOVE)
+UpdateWord = Annotated[str, _one_of(UPDATES, "state of an update"), WithJsonSchema({"enum": list(UPDATES)})]
+TaskStateWord = Annotated[str, _one_of(TASK_STATES, "state of a task"), WithJsonSchema({"enum": list(TASK_STATES)})]
+
+
 class When(Words):
     """`within` and `after`, or `from` and `until`, or neither (section 8)."""
 
@@ -255,11 +273,19 @@ class When(Words):
 
 class ServiceWords(When):
     subject: ClassVar[str] = "service"
-    properties: ClassVar[tuple[str, ...]] = ("running", "pending", "started")
+    properties: ClassVar[tuple[str, ...]] = ("running", "pending", "started", "tasks", "completed", "update")
     service: ServiceWord
     running: CountsWord = None
     pending: CountsWord = None
     started: CountsWord = None
+    tasks: CountsWord = None
+    completed: CountsWord = None
+    update: Annotated[str, _one_of(UPDATES, "state of an update"), WithJsonSchema({"enum": list(UPDATES)})] | None = (
+        None
+    )
+    state: (
+        Annotated[str, _one_of(TASK_STATES, "state of a task"), WithJsonSchema({"enum": list(TASK_STATES)})] | None
+    ) = None
     error: Text | None = None
 
 
@@ -358,6 +384,8 @@ class Entry:
     what: Fault | Step
     aims: dict[str, Any]  # field -> selector, or a service's full name
     via: str | None = None
+    when: Expectation | None = None  # the condition that it waits for, from `at` on
+    wait: tuple[Micros, Micros] = (0, 0)  # and how much later it begins
 
     @property
     def stream(self) -> str:
@@ -420,10 +448,12 @@ def _entry_schema(of: Any, verb: str) -> dict[str, Any]:
     schema: dict[str, Any] = of(VERBS[verb])
     schema["properties"] = {
         "at": {"type": "string", "description": "when: 10s, steady + 5s, crash.end + 1s..3s"},
+        "when": {"type": "object", "description": "a condition in the words of `expect`"},
+        "wait": {"type": "string", "description": "how long after `when` came true: 1s, 1s..3s"},
         "name": {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"},
         **schema["properties"],
     }
-    schema["required"] = ["at", *schema.get("required", [])]
+    schema["anyOf"] = [{"required": ["at"]}, {"required": ["when"]}]
     return schema
 
 

@@ -73,7 +73,8 @@ def _all_or_names(group: Group, ledger: Ledger) -> str:
 
 
 def ready_again(group: Group, ledger: Ledger) -> list[str]:
-    text = f"{_all_or_names(group, ledger)} READY{' again' if group.key == 'UNKNOWN' else ''}{spread(group)}"
+    when = {"UNKNOWN": " again", "first": " for the first time"}.get(group.key, "")
+    text = f"{_all_or_names(group, ledger)} READY{when}{spread(group)}"
     old = _old_tasks(group, ledger)
     if not old:
         return [text]
@@ -97,6 +98,15 @@ def _old_tasks(group: Group, ledger: Ledger) -> list[tuple[str, str, Micros]]:
         if over is not None and over.at <= group.at + CLEANING:
             out.append((was.name, over.event.now.name, over.at))
     return sorted(out, key=lambda task: task[2])
+
+
+def removed(group: Group, ledger: Ledger) -> list[str]:
+    return [f"{_nodes(group)} removed from the swarm"]
+
+
+def role(group: Group, ledger: Ledger) -> list[str]:
+    article, s = ("a ", "") if len(group.notes) == 1 else ("", "s")
+    return [f"{_nodes(group)} now {article}{group.key.lower()}{s}"]
 
 
 def disconnected(group: Group, ledger: Ledger) -> list[str]:

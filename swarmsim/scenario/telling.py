@@ -39,6 +39,8 @@ TELLERS: dict[str, Callable[[Group, Ledger], list[str]]] = {
     "unknown": tell_cluster.unknown,
     "ready again": tell_cluster.ready_again,
     "disconnected": tell_cluster.disconnected,
+    "removed": tell_cluster.removed,
+    "role": tell_cluster.role,
     "leaderless": tell_cluster.leaderless,
     "elected": tell_cluster.elected,
     "candidate": tell_cluster.candidate,

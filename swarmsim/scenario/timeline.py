@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
 
@@ -64,6 +64,14 @@ class Fate:
         return bool(self.reason) or self.ended_at is not None or (self.begun_at is not None and not self.entry.ends)
 
 
+class Waiting(Protocol):
+    """Who looks whether conditions hold (`scenario.triggers`)."""
+
+    def wait(self, entry: Entry) -> simpy.Event: ...
+
+    def give_up(self, bound: str) -> None: ...
+
+
 class Timeline:
     """All entries of one run."""
 
@@ -81,6 +89,7 @@ class Timeline:
         self.created = False  # all that is created at 0s was answered
         self.created_at: Micros = 0
         self.changed: list[Callable[[], None]] = []  # told whenever an entry begins, ends or is given up
+        self.triggers: Waiting | None = None
         self._holds: dict[str, int] = {}
 
     def start(self) -> None:
@@ -116,7 +125,14 @@ class Timeline:
         if isinstance(since, str):
             self._not_fired(life, since)
             return
-        when, last = since + offset, self.scenario.duration
+        offset += since
+        if entry.when is not None:
+            reason = yield from self._condition(entry, offset)
+            if reason:
+                self._not_fired(life, reason)
+                return
+            offset = self.env.now + self._draw(dice, "wait", *entry.wait, draws)
+        when, last = offset, self.scenario.duration
         if last is not None and when > last:
             self._not_fired(life, f"its moment, {format_duration(when)}, is after the end of the run")
             return
@@ -131,6 +147,13 @@ class Timeline:
             return
         self._tell_draws(entry, draws)
         yield from begin(life)
+
+    def _condition(self, entry: Entry, since: Micros) -> Generator[simpy.Event, Any, str]:
+        """Wait until what `when` says is so; "" then, else why it never will be."""
+        if since > self.env.now:
+            yield self._at(since, BEGIN + entry.index)
+        assert self.triggers is not None, f"{entry.label} has a condition, and nobody looks"
+        return str((yield self.triggers.wait(entry)) or "")
 
     def _anchor(self, moment: Moment) -> Generator[simpy.Event, Any, Micros | str]:
         """When the anchor came, or why it never will."""
@@ -274,7 +297,14 @@ class Timeline:
         for life in self.lives.values():
             if life.begun_at is None and not life.reason:
                 anchor = life.entry.at.anchor
-                life.reason = f"`{anchor}` never came" if anchor else "the run ended before it"
+                when = life.entry.when
+                life.reason = (
+                    f"`when: {when.text}` never came"
+                    if when is not None
+                    else f"`{anchor}` never came"
+                    if anchor
+                    else "the run ended before it"
+                )
                 self.trace.record(EntryNotFired(life.entry.label, life.reason), at, 0)
 
     # -- for the end of the run --

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import simpy
 
-from ..api.states import NodeState
+from ..api.states import NodeState, UpdateState
 from ..api.values import format_duration
-from ..trace.events import NodeChanged, SteadyReached
+from ..trace.events import NodeChanged, ServiceChanged, SteadyReached
 from ..trace.recorder import Recorded
 from .timeline import LATE, Timeline, trigger
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .loader import Scenario
 
 Micros = int
+UNDER_WAY = (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED)
 
 
 class Watch:
@@ -46,6 +47,7 @@ class Watch:
         self.not_ready = 0
         self.converged_since: Micros | None = None
         self.ended = simpy.Event(self.env)
+        self._updating: dict[str, None] = {}
         self._asked = False
         self._changed = simpy.Event(self.env)
 
@@ -64,6 +66,8 @@ class Watch:
         kind = type(event)
         if kind is NodeChanged:
             self._node(event)
+        elif kind is ServiceChanged:
+            self._service(event)
         self._feed(recorded)
         if not self._asked and (self.converged_since is not None) != self.convergence.converged:
             self._ask()
@@ -73,6 +77,13 @@ class Watch:
         self.states[event.node] = event.state
         self.not_ready += (event.state is not NodeState.READY) - (was is not NodeState.READY)
         self._ask()
+
+    def _service(self, event: ServiceChanged) -> None:
+        """A rolling update goes on after its last task runs: it is monitored, and may be rolled back."""
+        if event.update in UNDER_WAY and event.action != "REMOVE":
+            self._updating[event.service] = None
+        elif self._updating.pop(event.service, True) is None:
+            self._ask()
 
     def _feed(self, recorded: Recorded) -> None:
         handler = self.bound.handlers.get(type(recorded.event))
@@ -122,7 +133,7 @@ class Watch:
 
     def _due(self) -> Micros | None:
         """When all is decided if nothing more happens; None while that cannot be foreseen."""
-        if self._under_way() or self._waiting() or self.converged_since is None:
+        if self._under_way() or self._waiting() or self.converged_since is None or self._updating:
             return None
         kept = max(self.converged_since, self.bound.last) + self.bound.quiet
         return max(kept, self._decided())
@@ -136,9 +147,13 @@ class Watch:
 
     def _give_up(self) -> bool:
         """Tell entries whose anchor is `steady` that it will not come; False where none waits."""
-        if not self._waiting() or self.timeline.steady.triggered:
+        if not self._waiting():
             return False
         bound = format_duration(self.bound.total)
+        if self.timeline.triggers is not None:
+            self.timeline.triggers.give_up(bound)
+        if self.timeline.steady.triggered:
+            return self.timeline.triggers is not None
         self.timeline.give_up_steady(f"`steady` did not come within the bound of convergence, {bound}")
         return True
 
@@ -158,6 +173,8 @@ class Watch:
         """Does it hang on `steady`, in the end, and has that not come?"""
         if self.timeline.lives[entry.label].begun_at is not None:
             return False
+        if entry.when is not None:
+            return True
         if entry.at.anchor is None:
             return False
         if entry.at.entry is None:

@@ -166,7 +166,7 @@ AFTER_HEAD: dict[str, tuple[str, int, str]] = {
     "a way to crash that there is not": (
         "timeline:\n  - {at: 5s, crash: w1, how: softly}\n",
         5,
-        "`softly` is not possible; write process, power or engine",
+        "`softly` is not possible; write power, process or engine",
     ),
     "replicas that are no number": ("timeline:\n  - {at: 5s, scale: web, replicas: many}\n", 5, "a whole number"),
     "negative replicas": ("timeline:\n  - {at: 5s, scale: web, replicas: -1}\n", 5, "a whole number"),

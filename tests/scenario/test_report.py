@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from swarmsim.api.states import UpdateState
+from swarmsim.api.states import Availability, IssuanceState, NodeRole, NodeState, UpdateState
 from swarmsim.checks.verdict import FAIL, PASS, UNKNOWN, Verdict
-from swarmsim.scenario import report
+from swarmsim.scenario import report, tables
 from swarmsim.scenario.aftermath import rounded
 from swarmsim.scenario.grid import WIDTH, short_names
 from swarmsim.scenario.runner import Result
@@ -464,6 +464,28 @@ def test_nothing_is_moved_back_only_to_nodes_that_were_away() -> None:
     s.node(9, "w2", "READY")
 
     assert rows(s.end(10))[-1] == "end; nothing was moved back to w1"
+
+
+def test_nodes_join_change_their_role_and_are_removed() -> None:
+    s = Story(managers=1, workers=1)
+    join = s.step(5, "join", "w7", "as worker")
+    s.add(5.01, created("w7", NodeState.UNKNOWN, NodeRole.WORKER, "CREATE"), join)
+    s.add(5.1, created("w7", NodeState.READY, NodeRole.WORKER, "UPDATE"), join)
+    s.add(9, created("w7", NodeState.READY, NodeRole.MANAGER, "UPDATE"))
+    s.add(20, created("w7", NodeState.READY, NodeRole.MANAGER, "REMOVE"))
+
+    assert rows(s.end(30))[1:-1] == [
+        "> join w7: as worker; m1 answers in 10 ms",
+        "w7 READY for the first time",
+        "w7 now a manager",
+        "w7 removed from the swarm",
+    ]
+    assert "w7" not in tables.node_ls(s.trace)
+
+
+def created(name: str, state: NodeState, role: NodeRole, action: str) -> ev.NodeChanged:
+    rest = (Availability.ACTIVE, role, role, IssuanceState.ISSUED, (), name, "", "", "")
+    return ev.NodeChanged(1, name, name, action, state, "", *rest)
 
 
 def test_a_crash_of_what_is_off_already_says_so() -> None:
