@@ -40,7 +40,9 @@ import sys, nbclient, nbformat
 path = sys.argv[1]
 notebook = nbformat.read(path, as_version=4)
 resources = {'metadata': {'path': 'notebooks'}}
-nbclient.NotebookClient(notebook, timeout=600, record_timing=False, resources=resources).execute()
+settings = dict(timeout=600, record_timing=False, coalesce_streams=True, resources=resources)
+nbclient.NotebookClient(notebook, **settings).execute()
+notebook.metadata.language_info.pop('version', None)
 nbformat.write(notebook, path)
 endef
 export EXECUTE
