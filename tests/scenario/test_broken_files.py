@@ -68,7 +68,33 @@ AFTER_HEAD: dict[str, tuple[str, int, str]] = {
     "a missing share": ("timeline:\n  - {at: 5s, loss: w1}\n", 5, "`share` is missing in `loss`"),
     "a missing number of replicas": ("timeline:\n  - {at: 5s, scale: web}\n", 5, "`replicas` is missing in `scale`"),
     # reserved words
-    "triggers are not yet": ("timeline:\n  - {at: 5s, crash: w1, when: steady}\n", 5, "`when` is not yet"),
+    "a condition that is no mapping": ("timeline:\n  - {when: steady, crash: w1}\n", 5, "`when` must be a mapping"),
+    "a condition with a time": (
+        "timeline:\n  - {when: {service: web, running: 6, within: 5s, after: 0s}, crash: w1}\n",
+        5,
+        "`within` has no place in `when`; write wait: 1s beside it",
+    ),
+    "a condition that counts": (
+        "timeline:\n  - {when: {leader_changes: 1}, crash: w1}\n",
+        5,
+        "is no state of things, and cannot be waited for",
+    ),
+    "a wait for nothing": (
+        "timeline:\n  - {at: 5s, wait: 1s, crash: w1}\n",
+        5,
+        "`wait` counts from the condition of `when`",
+    ),
+    "a state of tasks that there is not": (
+        "expect:\n  - {service: web, tasks: 6, state: happy}\n",
+        5,
+        "`happy` is no state of a task; write new, pending",
+    ),
+    "tasks in no state": ("expect:\n  - {service: web, tasks: 6}\n", 5, "`tasks` counts those in one state"),
+    "a state of an update that there is not": (
+        "expect:\n  - {service: web, update: done}\n",
+        5,
+        "`done` is no state of an update; write none, updating",
+    ),
     "freeze is not yet": ("timeline:\n  - {at: 5s, freeze: w1}\n", 5, "`freeze` is not yet a verb"),
     "deploy is not yet": ("timeline:\n  - {at: 5s, deploy: shop.yml}\n", 5, "`deploy` is not yet a verb"),
     "labels of no kind": (
