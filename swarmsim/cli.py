@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -44,6 +44,7 @@ class What(StrEnum):
     faults = "faults"
     steps = "steps"
     checks = "checks"
+    rules = "rules"
     figures = "figures"
     scenarios = "scenarios"
     events = "events"
@@ -71,9 +72,19 @@ def run(
     ] = None,
     managers: Annotated[int | None, typer.Option(help="Managers for a stack file; default 3.")] = None,
     workers: Annotated[int | None, typer.Option(help="Workers for a stack file; default 3.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NODES:KEY=VALUE", help="A label for nodes of a stack file's cluster.")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable for a stack file (never from the shell).")
+    ] = None,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="Take files that a stack file names, and that are missing, as empty.")
+    ] = False,
 ) -> int:
     """Run a scenario, or a stack file on a plain cluster, and say what held."""
-    scenario = _load(file, crash or [], managers, workers)
+    plain = Plain(managers, workers, label or [], env or [], stand_in)
+    scenario = _load(file, crash or [], plain)
     from .scenario.runner import run as run_scenario
 
     result = run_scenario(scenario, seed)
@@ -87,19 +98,59 @@ def run(
     return result.exit_code
 
 
-def _load(file: str, crashes: list[str], managers: int | None, workers: int | None) -> Scenario:
+class Plain(NamedTuple):
+    """The plain cluster that a stack file is deployed on, and what the file needs beside it."""
+
+    managers: int | None
+    workers: int | None
+    labels: list[str]
+    env: list[str]
+    stand_in: bool
+
+    @property
+    def given(self) -> bool:
+        return self != Plain(None, None, [], [], False)
+
+    def words(self) -> dict[str, Any]:
+        """As a scenario says it."""
+        nodes: dict[str, Any] = {}
+        for text in self.labels:
+            where, colon, rest = text.partition(":")
+            key, equals, value = rest.partition("=")
+            if not (where.strip() and colon and key.strip() and equals):
+                raise SwarmsimError(f"--label: `{text}` is not NODES:KEY=VALUE; write for instance w1..w2:zone=a")
+            nodes.setdefault(where.strip(), {"labels": {}})["labels"][key.strip()] = value
+        env: dict[str, str] = {}
+        for text in self.env:
+            name, equals, value = text.partition("=")
+            if not name.strip() or not equals:
+                raise SwarmsimError(f"--env: `{text}` is not NAME=VALUE; write for instance TAG=1.4")
+            env[name.strip()] = value
+        return {"nodes": nodes, "env": env, "stand_in": self.stand_in}
+
+    def options(self) -> list[str]:
+        """As they must be given again."""
+        sizes = [("managers", self.managers), ("workers", self.workers)]
+        out = [f"--{what} {n}" for what, n in sizes if n not in (None, 3)]
+        out += [f"--label {shlex.quote(text)}" for text in self.labels]
+        out += [f"--env {shlex.quote(text)}" for text in self.env]
+        return [*out, "--stand-in"] if self.stand_in else out
+
+
+def _load(file: str, crashes: list[str], plain: Plain) -> Scenario:
     """The scenario, with what the options add; `options` keeps them for the line that repeats the run."""
     from .scenario.loader import is_stack, load, load_stack_file
 
     extra = [crash_entry(text) for text in crashes]
     options = [f"--crash {shlex.quote(text)}" for text in crashes]
     if is_stack(file):
-        sizes = (3 if managers is None else managers, 3 if workers is None else workers)
-        options += [f"--{what} {n}" for what, n in zip(("managers", "workers"), sizes, strict=True) if n != 3]
-        scenario = load_stack_file(file, *sizes, timeline=extra)
+        managers, workers = (3 if n is None else n for n in plain[:2])
+        scenario = load_stack_file(file, managers, workers, timeline=extra, **plain.words())
+        options += plain.options()
     else:
-        if managers is not None or workers is not None:
-            raise SwarmsimError("--managers and --workers are for stack files; this scenario says its own cluster")
+        if plain.given:
+            text = "--managers, --workers, --label, --env and --stand-in are for stack files"
+            raise SwarmsimError(f"{text}; a scenario says its own cluster and `stack`")
         scenario = load(file, more=extra)
     scenario.options = " ".join(options)
     return scenario
@@ -291,7 +342,7 @@ def schema() -> int:
 
 @app.command("list")
 def list_(what: Annotated[What, typer.Argument(metavar="WHAT", help=", ".join(w.value for w in What))]) -> int:
-    """List the faults, steps, checks, figures, scenarios or events there are."""
+    """List the faults, steps, checks, rules, figures, scenarios or events there are."""
     rows = _LISTS[what]()
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
@@ -317,6 +368,13 @@ def _checks() -> list[tuple[str, str]]:
     return [(str(getattr(check, "name", check)), first_line(check)) for check in CHECKS]
 
 
+def _rules() -> list[tuple[str, str]]:
+    """What `without:` can switch off, and what it protects; of a quirk, what it is."""
+    from .ablation import RULES
+
+    return [(name, f"quirk: {rule.protects}" if rule.quirk else rule.protects) for name, rule in RULES.items()]
+
+
 def _figures() -> list[tuple[str, str]]:
     from .plots import FIGURES
 
@@ -340,6 +398,7 @@ _LISTS = {
     What.faults: _faults,
     What.steps: _steps,
     What.checks: _checks,
+    What.rules: _rules,
     What.figures: _figures,
     What.scenarios: _scenarios,
     What.events: _events,

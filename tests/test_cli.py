@@ -112,7 +112,10 @@ def test_ctrl_c_is_exit_130(folder: Path, capsys: pytest.CaptureFixture[str], mo
         (["run", "small.yaml", "--sed", "1"], "No such option: --sed"),
         (["run", "small.yaml", "--crash", "w1"], "--crash: `w1` is not NODES@AT+FOR; write for instance w1@10s+30s"),
         (["run", "small.yaml", "--crash", "w9@10s"], "unknown node `w9`"),
-        (["run", "small.yaml", "--managers", "5"], "--managers and --workers are for stack files"),
+        (["run", "small.yaml", "--managers", "5"], "are for stack files; a scenario says its own cluster"),
+        (["run", "stack.yml", "--label", "zone=a"], "--label: `zone=a` is not NODES:KEY=VALUE"),
+        (["run", "stack.yml", "--label", "w9:zone=a"], "unknown node `w9`"),
+        (["run", "stack.yml", "--env", "TAG"], "--env: `TAG` is not NAME=VALUE"),
         (["run", "stack.yml", "--managers", "0"], "managers"),
         (["run", "."], "is a folder"),
         (["test", "nowhere"], "nowhere: no such file or folder"),
@@ -186,6 +189,27 @@ def test_the_swarm_for_a_stack_file_can_be_another(folder: Path, capsys: pytest.
     assert code == 0
     assert "1 manager, 2 workers" in out
     assert "again: swarmsim run stack.yml --managers 1 --workers 2 --seed 1" in out
+
+
+def test_what_a_stack_file_needs_can_be_given(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Labels for its constraints, variables, and missing side files taken as empty."""
+    (folder / "needy.yml").write_text(
+        """\
+services:
+  web:
+    image: nginx:${TAG:?a tag}
+    env_file: missing.env
+    deploy: {replicas: 2, placement: {constraints: [node.labels.zone == a]}}
+"""
+    )
+    options = ["--label", "w1..w2:zone=a", "--env", "TAG=1.27", "--stand-in"]
+
+    assert cli.main(["run", "needy.yml", "--out", ""]) == 2
+    code = cli.main(["run", "needy.yml", "--out", "", *options])
+
+    out = lines_of(capsys)
+    assert code == 0
+    assert out[-1] == "again: swarmsim run needy.yml --label w1..w2:zone=a --env TAG=1.27 --stand-in --seed 1"
 
 
 @pytest.mark.parametrize(
@@ -275,7 +299,7 @@ def test_the_schema_is_json_and_knows_every_verb(capsys: pytest.CaptureFixture[s
         ("checks", "raft safety"),
         ("events", "SwarmReady"),
         ("figures", ""),
-        ("scenarios", "scenarios/container-killed.yaml"),
+        ("scenarios", "scenarios/"),
     ],
 )
 def test_list_says_what_there_is(

@@ -35,7 +35,7 @@ from .words import did_you_mean
 
 Micros = int
 
-_TOP = ("cluster", "stack", "env", *COMPOSE_KEYS, "timeline", "expect", "duration", "seed", "name")
+_TOP = ("cluster", "stack", "env", *COMPOSE_KEYS, "timeline", "expect", "without", "duration", "seed", "name")
 _COMPOSE_TOP = ("version", *COMPOSE_KEYS)
 _COMMENT = re.compile(r"#\s*(question|expect|source)\s*:\s*(.*\S)", re.IGNORECASE)
 
@@ -56,6 +56,7 @@ class Scenario:
     services: dict[str, ServiceSpec]  # by full name, in file order
     timeline: list[Entry]
     expect: list[Expectation]
+    without: tuple[str, ...]  # rules that are off
     duration: Micros | None
     seed: int
     question: str
@@ -109,10 +110,21 @@ def load(path: str | os.PathLike[str], more: Sequence[Mapping[str, Any]] = ()) -
     return Scenario._of(data, file, line, text)
 
 
-def load_stack_file(path: str, managers: int, workers: int, **changes: Any) -> Scenario:
+def load_stack_file(
+    path: str,
+    managers: int,
+    workers: int,
+    *,
+    nodes: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    stand_in: bool = False,
+    **changes: Any,
+) -> Scenario:
     """A stack file by itself: deployed on a plain cluster (`swarmsim run shop.yml`)."""
-    words = {"cluster": {"managers": managers, "workers": workers}, "name": Path(path).stem, **changes}
-    words["stack"] = {"file": os.path.abspath(path), "name": _stack_name(path)}
+    cluster = {"managers": managers, "workers": workers, "nodes": dict(nodes or {})}
+    words: dict[str, Any] = {"cluster": cluster, "name": Path(path).stem, "env": dict(env or {}), **changes}
+    # Paths start at the file itself.
+    words["stack"] = {"file": Path(path).name, "name": _stack_name(path), "stand_in": stand_in}
     return Scenario._of(words, path, lambda at: 0, "")
 
 
@@ -203,6 +215,7 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     _top(data, problems)
     duration = _duration(data, problems)
     seed = _seed(data, problems)
+    off = _without(data, problems)
     name = data.get("name")
     if name is not None and (isinstance(name, dict | list | bool) or not str(name).strip()):
         problems.add(("name",), f"`name`: {said(name)} is no name; write a text")
@@ -228,7 +241,7 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     made.cluster, made.hosts, made.stack = cluster, hosts, stack
     made.services = _services(stack)
     made.timeline, made.expect = built, expect
-    made.duration, made.seed = duration, seed
+    made.duration, made.seed, made.without = duration, seed, off
     made.question = said_at_top.get("question", "")
     made.expectation = said_at_top.get("expect", "")
     made.source = said_at_top.get("source", "")
@@ -269,6 +282,26 @@ def _seed(data: Mapping[Any, Any], problems: Problems) -> int:
         problems.add(("seed",), f"`seed`: {said(seed)} is no seed; write a whole number from 0 to 2^63-1")
         return 1
     return seed
+
+
+def _without(data: Mapping[Any, Any], problems: Problems) -> tuple[str, ...]:
+    """`without: [orphaning]`: names of rules, each once."""
+    from ..ablation import RULES
+
+    rules = data.get("without")
+    if rules is None and "without" not in data:
+        return ()
+    if not isinstance(rules, list | tuple):
+        problems.add(("without",), f"`without` must be a list of rules, not {said(rules)}; write without: [orphaning]")
+        return ()
+    for i, rule in enumerate(rules):
+        if not isinstance(rule, str) or rule not in RULES:
+            close = did_you_mean(str(rule), RULES)
+            instead = f"did you mean `{close}`?" if close else "`swarmsim list rules` has them all"
+            problems.add(("without", i), f"`without`: there is no rule {said(rule)}; {instead}")
+        elif rule in rules[:i]:
+            problems.add(("without", i), f"`without`: `{rule}` stands there twice; once is enough")
+    return tuple(map(str, rules))
 
 
 # ---- cluster ---------------------------------------------------------------------------------------------
