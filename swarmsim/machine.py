@@ -19,10 +19,10 @@ Effects that do not wait happen at once, in order: `send`, `reply`, `fail`, `set
         service = yield out.update(lambda tx: tx.create(...))    # waits for the commit
         out.reply(call, service)                                 # so this is sent after it
 
-Two rules make it sound. *Order is meaning*: what stands after a `yield out.persist(...)` happens when the disk
-has it, so a crash in between loses the answer, as it should. *A handler runs alone until it waits*: while the
-main handler waits, the machine's inbox stays closed. A handler begun with `out.start(...)` waits beside the
-others. Exceptions come out of the `yield`: `ApiError` (also `LeadershipLost`) from `update` and `call`.
+Two rules make it sound. *Order is meaning*: what stands after a `yield out.persist(...)` happens when the disk has it,
+so a crash in between loses the answer, as it should. *A handler runs alone until it waits*: while the main handler
+waits, the machine's inbox stays closed. A handler begun with `out.start(...)` waits beside the others. Exceptions come
+out of the `yield`: `ApiError` (also `LeadershipLost`) from `update` and `call`, `DiskFull` from `persist`.
 
 A test drives a machine by hand with `RecordingOutbox`.
 """
@@ -73,6 +73,13 @@ class Call(NamedTuple):
     request: Any
     deadline: Micros
     service: str
+
+
+class DiskFull(Exception):
+    """No space left on the device: comes out of the `yield` of a `persist`."""
+
+    def __init__(self) -> None:
+        super().__init__("no space left on device")
 
 
 # Effects that wait. A handler yields them; drivers know how to perform them.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .objects import Config, EncryptionKey, Node, NodeDescription, Secret, Task, TaskStatus
-from .specs import ConfigSpec, Micros, NetworkSpec, NodeSpec, SecretSpec, ServiceSpec
+from .specs import ClusterSpec, ConfigSpec, Micros, NetworkSpec, NodeSpec, SecretSpec, ServiceSpec
 from .states import Availability
 
 # ---- between managers ------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class UpdateService(NamedTuple):
     """`version` is the object's version the caller saw; `rollback`: swap with the previous spec."""
 
     service_id: str
-    version: int
+    version: int | None
     spec: ServiceSpec | None
     rollback: bool = False
 
@@ -194,10 +194,25 @@ class GetService(NamedTuple):
     service: str
 
 
+class ListServiceStatuses(NamedTuple):
+    """How many tasks each service has and should have: answered with a `ServiceStatus` for each id."""
+
+    services: tuple[str, ...]
+
+
+class ServiceStatus(NamedTuple):
+    """`running`: tasks that are RUNNING, whatever is desired of them. `completed`: of a job's present iteration."""
+
+    service_id: str
+    desired: int = 0
+    running: int = 0
+    completed: int = 0
+
+
 class UpdateNode(NamedTuple):
     node_id: str
-    version: int
-    spec: NodeSpec
+    version: int | None
+    spec: NodeSpec | None
 
 
 class RemoveNode(NamedTuple):
@@ -209,6 +224,16 @@ class GetNode(NamedTuple):
     """By id or hostname."""
 
     node: str
+
+
+class GetTask(NamedTuple):
+    task_id: str
+
+
+class RemoveTask(NamedTuple):
+    """The object goes at once; the agent notices."""
+
+    task_id: str
 
 
 class CreateNetwork(NamedTuple):
@@ -223,6 +248,14 @@ class CreateSecret(NamedTuple):
     spec: SecretSpec
 
 
+class UpdateSecret(NamedTuple):
+    """Only its labels may change."""
+
+    secret_id: str
+    version: int | None
+    spec: SecretSpec
+
+
 class RemoveSecret(NamedTuple):
     secret_id: str
 
@@ -231,8 +264,26 @@ class CreateConfig(NamedTuple):
     spec: ConfigSpec
 
 
+class UpdateConfig(NamedTuple):
+    """Only its labels may change."""
+
+    config_id: str
+    version: int | None
+    spec: ConfigSpec
+
+
 class RemoveConfig(NamedTuple):
     config_id: str
+
+
+class UpdateCluster(NamedTuple):
+    """`docker swarm update`, `swarm join-token --rotate`, `swarm unlock-key --rotate`: of the cluster "default"."""
+
+    version: int | None
+    spec: ClusterSpec | None
+    rotate_worker_token: bool = False
+    rotate_manager_token: bool = False
+    rotate_unlock_key: bool = False
 
 
 class ListObjects(NamedTuple):
@@ -269,6 +320,12 @@ class MembersChanged(NamedTuple):
 
 class RemovedFromRaft(NamedTuple):
     """raft_node tells its node: this member was removed, its manager ends (raft.go `RemovedFromRaft`)."""
+
+
+class ManagerFailed(NamedTuple):
+    """raft_node tells its node that its loop ended with an error: the manager ends (manager.go `Run`)."""
+
+    why: str
 
 
 class NodeNews(NamedTuple):

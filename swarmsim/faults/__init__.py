@@ -6,6 +6,7 @@ To add one: its file, and its line in `FAULTS`. A fault knows the cluster; nothi
 from .base import Fault, Hit
 from .crash import Crash
 from .delay import Delay
+from .disk import Disk
 from .kill import Kill
 from .loss import Loss
 from .partition import Partition
@@ -17,10 +18,11 @@ FAULTS: tuple[type[Fault], ...] = (
     Partition,
     Delay,
     Loss,
+    Disk,
 )
 
 #: Verbs that later versions add; refused with "not yet" (section 13).
-NOT_YET = ("freeze", "slow", "duplicate", "reorder", "clock", "disk")
+NOT_YET = ("freeze", "slow", "duplicate", "reorder", "clock")
 
 BY_VERB: dict[str, type[Fault]] = {fault.verb: fault for fault in FAULTS}
 

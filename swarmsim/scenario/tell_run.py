@@ -207,6 +207,8 @@ def fault_end(group: Group, ledger: Ledger) -> list[str]:
 def _reaches(e: FaultEnded) -> str:
     if e.kind == "partition":
         return "and the others hear each other again"
+    if e.kind == "disk":
+        return "can write again"
     return f"{'is' if len(e.nodes) == 1 else 'are'} without {e.kind} again"
 
 

@@ -1,20 +1,33 @@
 """A host's disk: writes become durable after an fsync; a power loss takes what was not.
 
-Each machine has a key-value space of its own. `write` returns an event that fires when the writes are durable. A
-killed process loses nothing that it wrote (the operating system keeps it); a power loss does.
+Each machine has a key-value space of its own. `write` returns an event that fires when the writes are durable; an
+fsync makes durable all that the machine wrote before it, too. A killed process loses nothing that it wrote (the
+operating system keeps it); a power loss does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 import simpy
 
 from .clock import Clock
 
 Micros = int
+
+
+class Trouble(NamedTuple):
+    """What befalls a disk while a fault lasts: `slow` (each sync takes `by` longer), `stalled`, or `full`."""
+
+    kind: str
+    by: tuple[Micros, Micros]
+    rng: Random
+
+
+Unsynced = tuple[str, Mapping[Any, Any]]  # machine, writes
 
 
 class Disk:
@@ -25,29 +38,89 @@ class Disk:
         self.fsync = fsync
         self._rng = rng
         self._durable: dict[str, dict[Any, Any]] = {}
-        self._unsynced: list[tuple[str, Mapping[Any, Any]]] = []
+        self._unsynced: list[Unsynced] = []
+        self._troubles: list[Trouble] = []
+        self._held: list[tuple[Unsynced, simpy.Event]] = []  # syncs that do not return while the disk is stalled
 
+    # -- what faults do --
+    @property
+    def troubled(self) -> bool:
+        return bool(self._troubles)
+
+    @property
+    def full(self) -> bool:
+        return any(trouble.kind == "full" for trouble in self._troubles)
+
+    @property
+    def stalled(self) -> bool:
+        return any(trouble.kind == "stalled" for trouble in self._troubles)
+
+    def trouble(self, kind: str, by: tuple[Micros, Micros] | None, dice: Random) -> Trouble:
+        """It begins; several may be in force at once."""
+        trouble = Trouble(kind, by or (0, 0), dice)
+        self._troubles.append(trouble)
+        return trouble
+
+    def relieve(self, trouble: Trouble) -> None:
+        """It is over: what was held back goes on."""
+        self._troubles = [other for other in self._troubles if other is not trouble]
+        if self.stalled:
+            return
+        held, self._held = self._held, []
+        for pending, event in held:
+            self._sync(pending, event)
+
+    # -- writing --
     def write(self, machine: str, writes: Mapping[Any, Any]) -> simpy.Event:
         """Write and sync; a value of None deletes its key."""
         pending = (machine, writes)
         self._unsynced.append(pending)
-        low, high = self.fsync
-        delay = low + int(self._rng.random() * (high - low + 1))
-        event = simpy.Timeout(self.env, delay, pending)
-        event.callbacks.append(self._synced)
+        if not self._troubles:
+            event: simpy.Event = simpy.Timeout(self.env, self._draw(), pending)
+            event.callbacks.append(self._synced)
+            return event
+        event = simpy.Event(self.env)
+        if self.stalled:
+            self._held.append((pending, event))
+        else:
+            self._sync(pending, event)
         return event
+
+    def _draw(self) -> Micros:
+        low, high = self.fsync
+        return low + int(self._rng.random() * (high - low + 1))
+
+    def _sync(self, pending: Unsynced, event: simpy.Event) -> None:
+        """A sync on a disk in trouble: `event` fires when it has returned."""
+        delay = self._draw()
+        for trouble in self._troubles:
+            if trouble.kind == "slow":
+                delay += trouble.rng.randint(*trouble.by)
+        timeout = simpy.Timeout(self.env, delay, pending)
+        timeout.callbacks.append(self._synced)
+        timeout.callbacks.append(partial(_returned, event))
 
     def _synced(self, event: simpy.Event) -> None:
         pending = event._value
-        for i, other in enumerate(self._unsynced):
-            if other is pending:
-                del self._unsynced[i]
+        if any(other is pending for other in self._unsynced):
+            self._settle(pending)
+        # Else a later fsync took it along, or a crash came first and decided what became of it.
+
+    def _settle(self, last: Unsynced) -> None:
+        """Make durable, in order, what the machine wrote up to `last`."""
+        kept, self._unsynced = self._unsynced, []
+        before = True
+        for pending in kept:
+            if before and pending[0] == last[0]:
                 self.store(*pending)
-                return
-        # Not found: a crash came first, and decided what became of it.
+            else:
+                self._unsynced.append(pending)
+            before = before and pending is not last
 
     def store(self, machine: str, writes: Mapping[Any, Any]) -> None:
-        """Make writes durable now."""
+        """Make writes durable now; on a full disk they are lost."""
+        if self.full:
+            return
         space = self._durable.setdefault(machine, {})
         for key, value in writes.items():
             if value is None:
@@ -61,6 +134,7 @@ class Disk:
             for pending in self._unsynced:
                 self.store(*pending)
         self._unsynced.clear()
+        self._held.clear()
 
     def read(self, machine: str) -> dict[Any, Any]:
         """What the machine finds when it starts."""
@@ -74,3 +148,7 @@ class Disk:
         """Delete all that the machine ever wrote, and what is on its way to the platter."""
         self._durable.pop(machine, None)
         self._unsynced = [pending for pending in self._unsynced if pending[0] != machine]
+
+
+def _returned(event: simpy.Event, timeout: simpy.Event) -> None:
+    event.succeed(timeout.value)
