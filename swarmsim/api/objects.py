@@ -145,6 +145,14 @@ class Service(Evolving):
 
 LINUX = Platform("linux", "x86_64")
 FOUR_CORES = Resources(4_000_000_000, 8 << 30)
+#: What an engine brings without any plugin installed (`docker info`, Plugins).
+LOG_DRIVERS = ("awslogs", "fluentd", "gcplogs", "gelf", "journald", "json-file", "local", "splunk", "syslog")
+NETWORK_DRIVERS = ("bridge", "host", "ipvlan", "macvlan", "null", "overlay")
+BUILT_IN = (
+    *(("Log", name) for name in LOG_DRIVERS),
+    *(("Network", name) for name in NETWORK_DRIVERS),
+    ("Volume", "local"),
+)
 
 
 @dataclass(slots=True)
@@ -156,15 +164,7 @@ class NodeDescription(Evolving):
     resources: Resources = FOUR_CORES
     engine_labels: Mapping[str, str] = field(default_factory=dict)
     engine_version: str = "28.2.2"
-    plugins: tuple[tuple[str, str], ...] = (
-        ("Log", "json-file"),
-        ("Network", "bridge"),
-        ("Network", "host"),
-        ("Network", "ipvlan"),
-        ("Network", "macvlan"),
-        ("Network", "overlay"),
-        ("Volume", "local"),
-    )
+    plugins: tuple[tuple[str, str], ...] = BUILT_IN
     tls_issuer: str = ""
 
 
