@@ -57,8 +57,10 @@ def plain(store: MemoryStore) -> dict[str, Any]:
     """What a store says, without ids, versions, times and secrets, which differ from swarm to swarm."""
     names = {network.id: network.name for network in store.networks.values()}
     nodes = [
-        (n.id, n.spec, n.role, n.status, n.description, n.certificate.evolve(serial=0, not_after=0))
-        + tuple((names[a.network_id], a.addresses) for a in n.attachments)
+        (
+            *(n.id, n.spec, n.role, n.status, n.description, n.certificate.evolve(serial=0, not_after=0)),
+            *((names[a.network_id], a.addresses) for a in n.attachments),
+        )
         for n in store.nodes.values()
     ]
     networks = [(n.spec, n.subnet, n.gateway, n.vni, n.predefined) for n in store.networks.values()]

@@ -4,8 +4,8 @@
     compare.py FACTS_DIR SCENARIO SIMULATED.jsonl [SIMULATED.jsonl ...] [--verbose]
 
 FACTS_DIR/SCENARIO.json holds the facts of recordings of real runs (made from the recordings SCENARIO-N.jsonl by
-`compare.py RECORDINGS_DIR SCENARIO --facts > FACTS_DIR/SCENARIO.json`; where the recordings stand in FACTS_DIR, they are
-read instead). SIMULATED.jsonl are runs of swarmsim in the same format (`swarmsim run … --record FILE`). Facts are read
+`compare.py RECORDINGS_DIR SCENARIO --facts > FACTS_DIR/SCENARIO.json`; where the recordings stand in FACTS_DIR, they
+are read instead). SIMULATED.jsonl are runs of swarmsim in the same format (`swarmsim run … --record FILE`). Facts are read
 off both sides and compared:
 
 * how many tasks of a service took each milestone step (state -> desired state) after each mark;
@@ -16,6 +16,7 @@ off both sides and compared:
 A fact holds when the simulated value lies in the range of the real runs, widened by the tolerance.
 Prints a line per fact that does not hold, then `SCENARIO: H of F facts hold`; exits 0 when all do.
 """
+
 import argparse
 import collections
 import glob

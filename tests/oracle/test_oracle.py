@@ -34,7 +34,7 @@ def recording(name: str, seed: int) -> list[dict[str, Any]]:
 
 
 def test_every_recorded_situation_is_re_enacted() -> None:
-    assert NAMES == sorted(path.stem for path in (HERE / "facts").glob("*.json"))
+    assert sorted(path.stem for path in (HERE / "facts").glob("*.json")) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
