@@ -2,8 +2,8 @@
 
     make bench        (or: python tests/benchmarks/bench.py [--quick])
 
-The unit is measured around each run, so that a machine whose speed drifts gives the same ratios. The table is written to
-tests/benchmarks/RESULTS.md, for comparing before and after a change. Nothing here passes or fails.
+The unit is measured around each run, so that a machine whose speed drifts gives the same ratios. The table is written
+to tests/benchmarks/RESULTS.md, for comparing before and after a change. Nothing here passes or fails.
 """
 
 from __future__ import annotations
@@ -63,16 +63,11 @@ def measure(name: str, run: Callable[[], int], repeats: int, note: str = "") -> 
     return Row(name, events, statistics.median(units), statistics.median(seconds), note)
 
 
-def events_of(env: simpy.Environment) -> int:
-    """How many events were scheduled; exact, and the same on every machine."""
-    return next(env._eid)
-
-
 def idle_hour(probes: str) -> Callable[[], int]:
     def run() -> int:
         cluster = Cluster(describe(3, 5, probes=probes), 1)
         cluster.run(3_600_000_000)
-        return events_of(cluster.env)
+        return cluster.env.scheduled()
 
     return run
 
@@ -142,7 +137,8 @@ def report(rows: list[Row], repeats: int) -> None:
     lines = [
         "# What runs cost",
         "",
-        f"Written by `make bench`: median of {repeats} (long runs: of 3). Unit: one bare SimPy timeout in the same process.",
+        f"Written by `make bench`: median of {repeats} (long runs: of 3).",
+        "Unit: one bare SimPy timeout in the same process.",
         f"Python {platform.python_version()}, SimPy {simpy.__version__}.",
         "",
         "| run | SimPy events | bare timeouts | seconds here | note |",

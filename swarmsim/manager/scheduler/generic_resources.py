@@ -1,6 +1,6 @@
 """User-defined resources: kinds of which a node has so many, or a set of named ones.
 
-SwarmKit api/genericresource (parse.go, validate.go, resource_management.go), reference/orchestration.md section 15.
+SwarmKit api/genericresource (parse.go, validate.go, resource_management.go).
 A node's free resources are held as `Free`: kind -> count, or kind -> names in list order.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from ...api.specs import GenericResource
 
 Free = dict[str, int | tuple[str, ...]]
+Held = tuple[GenericResource, ...]
 
 
 class ParseError(ValueError):
@@ -62,21 +63,25 @@ def has_enough(available: Free, wanted: GenericResource) -> bool:
     return wanted.count <= (offered if isinstance(offered, int) else len(offered))
 
 
-def select(available: Free, reservations: Iterable[GenericResource]) -> tuple[GenericResource, ...]:
-    """What a task that reserves these would get: counts, or the first free names in list order."""
+def select(available: Free, reservations: Iterable[GenericResource]) -> Held:
+    """What a task that reserves these would get: counts, or the first free names in list order.
+
+    A reservation of 0 gets nothing of a count, but every name there is (resource_management.go
+    `selectNodeResources` stops once it has as many names as it wants, and it never has none).
+    """
     selected = []
     for wanted in reservations:
         offered = available.get(wanted.kind)
-        if not wanted.count or offered is None:
+        if offered is None:
             continue
-        if isinstance(offered, int):
+        if not isinstance(offered, int):
+            selected.append(GenericResource(wanted.kind, names=offered[: wanted.count] if wanted.count else offered))
+        elif wanted.count:
             selected.append(GenericResource(wanted.kind, count=wanted.count))
-        else:
-            selected.append(GenericResource(wanted.kind, names=offered[: wanted.count]))
     return tuple(selected)
 
 
-def claim(available: Free, reservations: Iterable[GenericResource]) -> tuple[GenericResource, ...]:
+def claim(available: Free, reservations: Iterable[GenericResource]) -> Held:
     """Take them from `available`, all or nothing (`Claim`)."""
     reservations = tuple(reservations)
     if not all(has_enough(available, wanted) for wanted in reservations):

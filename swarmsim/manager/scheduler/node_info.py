@@ -2,7 +2,8 @@
 
 SwarmKit manager/scheduler/nodeinfo.go and scheduler.go `createOrUpdateNode`. *Active* tasks (desired state at most
 COMPLETE) count for spreading and for max replicas; a task that shall stop counts no more, but holds its resources
-and host ports until it is observed to have ended (reference/orchestration.md 14.1).
+and host ports until it is observed to have ended. Every method costs the same however many tasks the node has,
+unless the node offers user-defined resources and its object changes.
 """
 
 from __future__ import annotations
@@ -26,23 +27,30 @@ def reservations(task: Task) -> Resources:
     return resources.reservations if resources is not None else NO_RESOURCES
 
 
-def host_ports(task: Task) -> list[HostPort]:
+def host_ports(task: Task) -> tuple[HostPort, ...]:
     """The ports that the task takes on its node itself: host mode, with a number."""
     if task.endpoint is None or not task.endpoint.ports:
-        return []
-    return [
+        return ()
+    return tuple(
         (p.protocol, p.published_port)
         for p in task.endpoint.ports
         if p.publish_mode is PublishMode.HOST and p.published_port
-    ]
+    )
 
 
 def is_active(task: Task) -> bool:
     return task.desired_state <= TaskState.COMPLETE
 
 
+def _described(node: Node) -> Resources:
+    return node.description.resources if node.description is not None else NO_RESOURCES
+
+
 class NodeInfo:
-    """One node as the scheduler sees it, its own undecided placements included."""
+    """One node as the scheduler sees it, its own undecided placements included.
+
+    `place` and `stamp` belong to the `NodeSet`: where the node comes in its order, and when it last changed.
+    """
 
     __slots__ = (
         "active",
@@ -52,34 +60,40 @@ class NodeInfo:
         "memory_bytes",
         "nano_cpus",
         "node",
+        "place",
         "ready",
         "recent_failures",
+        "stamp",
         "tasks",
     )
 
     def __init__(self, node: Node, tasks: Iterable[Task] = ()) -> None:
+        described = _described(node)
+        self.node = node
+        self.ready = _is_schedulable(node)
+        self.nano_cpus = described.nano_cpus
+        self.memory_bytes = described.memory_bytes
+        self.generic = generic.free(described.generic)
         self.tasks: dict[str, Task] = {}
         self.active = 0
         self.active_by_service: dict[str, int] = {}
         self.host_ports: set[HostPort] = set()  # asked for membership only, never iterated
         self.recent_failures: dict[VersionedService, list[Micros]] = {}
-        self.set_node(node)
+        self.place = self.stamp = 0
         for task in tasks:
             self.add_task(task)
 
     def set_node(self, node: Node) -> None:
         """Replace the node object; what is free is what it describes minus what the tracked tasks hold."""
+        before, described = _described(self.node), _described(node)
         self.node = node
-        self.ready = node.status.state == NodeState.READY and node.spec.availability == Availability.ACTIVE
-        described = node.description.resources if node.description is not None else NO_RESOURCES
-        self.nano_cpus = described.nano_cpus
-        self.memory_bytes = described.memory_bytes
+        self.ready = _is_schedulable(node)
+        self.nano_cpus += described.nano_cpus - before.nano_cpus
+        self.memory_bytes += described.memory_bytes - before.memory_bytes
         self.generic = generic.free(described.generic)
-        for task in self.tasks.values():
-            held = reservations(task)
-            self.nano_cpus -= held.nano_cpus
-            self.memory_bytes -= held.memory_bytes
-            generic.consume(self.generic, task.assigned_generic)
+        if self.generic:
+            for task in self.tasks.values():
+                generic.consume(self.generic, task.assigned_generic)
 
     def add_task(self, task: Task) -> bool:
         """Track `task`, which holds what it recorded; returns whether anything changed (`addTask`)."""
@@ -123,21 +137,26 @@ class NodeInfo:
             return False
         if is_active(known):
             self._count(known, -1)
-        self.host_ports.difference_update(host_ports(task))
+        self.host_ports.difference_update(host_ports(known))
         held = reservations(known)
         self.nano_cpus += held.nano_cpus
         self.memory_bytes += held.memory_bytes
-        if known.assigned_generic and self.node.description is not None:
-            generic.reclaim(self.generic, known.assigned_generic, self.node.description.resources.generic)
+        if known.assigned_generic:
+            generic.reclaim(self.generic, known.assigned_generic, _described(self.node).generic)
         return True
 
-    def task_failed(self, task: Task, now: Micros) -> None:
-        """Remember a failure of a task that the scheduler placed here (`taskFailed`)."""
+    def task_failed(self, task: Task, now: Micros) -> VersionedService:
+        """Remember a failure of a task that the scheduler placed here (`taskFailed`); returns whose it was."""
         key = (task.service_id, task.spec_version)
         recent = [at for at in self.recent_failures.get(key, ()) if now - at < MONITOR_FAILURES]
         self.recent_failures[key] = [*recent, now]
+        return key
 
     def count_recent_failures(self, key: VersionedService, now: Micros) -> int:
         if not self.recent_failures:
             return 0
         return sum(now - at <= MONITOR_FAILURES for at in self.recent_failures.get(key, ()))
+
+
+def _is_schedulable(node: Node) -> bool:
+    return node.status.state == NodeState.READY and node.spec.availability == Availability.ACTIVE

@@ -1,66 +1,69 @@
 """The filters asked in order, and the explanation when a task finds no node.
 
-SwarmKit manager/scheduler/pipeline.go, reference/orchestration.md 14.5. The counts of refused nodes start again
-whenever a node passes, so after part of a batch was placed the explanation covers only the checks since.
+SwarmKit manager/scheduler/pipeline.go. The counts of refused nodes start again whenever a node passes, so after part
+of a batch was placed the explanation covers only the checks since.
 """
 
 from __future__ import annotations
 
-from ...api.objects import Task
-from ...store import MemoryStore
-from .filters import FILTERS, Check
+from .filters import FILTERS, Check, Reads, Wants
 from .node_info import NodeInfo
 
-PASSED = -1
+PASSED = len(FILTERS)  # a verdict beyond all filters
+
+Counts = list[int]  # nodes refused, by filter
+Checks = list[tuple[int, Check]]
 
 
 class Pipeline:
-    """Loaded with a task, tells which filter refuses a node."""
+    """The filters of one kind of task (pipeline.go `SetTask`). A *verdict* is the index of the first that refuses.
 
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self._checks: list[tuple[int, Check]] = []
-        self._refused = [0] * len(FILTERS)
-        self._dirty = False
+    They may be asked in three steps, by what they look at, because some answers stand longer than others.
+    """
 
-    def load(self, task: Task) -> None:
-        """Prepare the filters for `task` (pipeline.go `SetTask`)."""
-        self._checks = [
-            (i, check) for i, f in enumerate(FILTERS) if (check := f.prepare(task, self._store)) is not None
-        ]
-        self._forget()
+    __slots__ = ("_of_node", "_of_service", "_of_tasks")
 
-    def verdict(self, info: NodeInfo) -> int:
-        """Which filter refuses the node (its index), or `PASSED`. Counts nothing."""
-        for i, check in self._checks:
-            if not check(info):
-                return i
-        return PASSED
+    def __init__(self, wants: Wants) -> None:
+        self._of_node, self._of_tasks, self._of_service = (checks(wants, reads) for reads in Reads)
 
-    def count(self, verdict: int) -> None:
-        """Charge a filter with a node; a node that passed makes all counts start again."""
-        if verdict >= 0:
-            self._refused[verdict] += 1
-            self._dirty = True
-        elif self._dirty:
-            self._forget()
+    def fixed(self, info: NodeInfo) -> int:
+        """The verdict of the filters that look at the node object only."""
+        return first_refusing(self._of_node, info, PASSED)
 
-    def process(self, info: NodeInfo) -> bool:
-        """May the node take the loaded task? (pipeline.go `Process`)"""
-        verdict = self.verdict(info)
-        self.count(verdict)
-        return verdict < 0
+    def verdict(self, info: NodeInfo, fixed: int) -> int:
+        """The verdict of these (`fixed`) and of the filters that look at what runs there."""
+        return first_refusing(self._of_tasks, info, fixed) if self._of_tasks else fixed
 
-    def explain(self) -> str:
-        """Why nodes were refused, most nodes first (pipeline.go `Explain`)."""
-        return explanation(self._refused)
+    def of_service(self, info: NodeInfo, verdict: int) -> int:
+        """The verdict of all, where `verdict` is that of the others."""
+        return first_refusing(self._of_service, info, verdict) if self._of_service else verdict
 
-    def _forget(self) -> None:
-        self._refused = [0] * len(FILTERS)
-        self._dirty = False
+    def process(self, info: NodeInfo) -> int:
+        """The verdict on a node that has not been asked before (pipeline.go `Process`)."""
+        return self.of_service(info, self.verdict(info, self.fixed(info)))
 
 
-def explanation(refused: list[int]) -> str:
+def checks(wants: Wants, reads: Reads) -> Checks:
+    """The questions of the filters that are on and look at that, with the filters' indexes."""
+    of_filters = enumerate(zip(FILTERS, wants, strict=True))
+    return [(i, f.check(wanted)) for i, (f, wanted) in of_filters if wanted is not None and f.reads is reads]
+
+
+def first_refusing(checks: Checks, info: NodeInfo, known: int) -> int:
+    """The first of `checks` that refuses, unless one before it is `known` to."""
+    for i, check in checks:
+        if i > known:
+            break
+        if not check(info):
+            return i
+    return known
+
+
+def no_counts() -> Counts:
+    return [0] * len(FILTERS)
+
+
+def explanation(refused: Counts) -> str:
     """`insufficient resources on 2 nodes; 1 node not available for new tasks`; equal counts keep filter order."""
-    order = sorted(range(len(FILTERS)), key=lambda i: -refused[i])
-    return "; ".join(FILTERS[i].explain(refused[i]) for i in order if refused[i])
+    charged = sorted((-n, i) for i, n in enumerate(refused) if n)
+    return "; ".join(FILTERS[i].explain(-n) for n, i in charged)

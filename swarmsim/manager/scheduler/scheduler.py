@@ -1,17 +1,17 @@
 """The scheduler machine: follows commits, and places tasks once they calm down.
 
-SwarmKit manager/scheduler/scheduler.go; reference/orchestration.md section 14. After a commit it waits until none
-came for 50 ms, or decides at once if it has waited for more than 1 s; a *pass* first tries the tasks that are bound
-to a node (global services), then, if anything relevant happened, groups the unassigned ones by service and spec
-version and places each group with one tree (`spread`). Decisions are booked at once on the scheduler's own view and
-undone where the commit refuses them.
+SwarmKit manager/scheduler/scheduler.go. After a commit it waits until none came for 50 ms, or decides at once if it has
+waited for more than 1 s; a *pass* first tries the tasks that are bound to a node (global services), then, if anything
+relevant happened, groups the unassigned ones by service and spec version and places each group with one tree
+(`spread`, `tree`). Decisions are booked at once on the scheduler's own view and undone where the commit refuses them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
+from functools import partial
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from ...api.messages import Committed
 from ...api.objects import Node, Task, TaskStatus
@@ -22,9 +22,12 @@ from ...store import MemoryStore, Transaction
 from ...store.actions import CREATE, REMOVE, Change
 from ...trace.events import TaskNotPlaced, TaskPlaced
 from . import generic_resources as generic
+from .filters import FILTERS, Wants, wants
 from .node_info import NodeInfo, reservations
-from .pipeline import Pipeline, explanation
+from .node_set import NodeSet
+from .pipeline import PASSED, Pipeline
 from .spread import Choice, Spread, map_order
+from .tree import Refusals, Trees
 
 COMMIT_DEBOUNCE_GAP: Micros = 50_000  # scheduler.go `commitDebounceGap`
 MAX_LATENCY: Micros = 1_000_000  # scheduler.go `maxLatency`
@@ -50,18 +53,21 @@ Outcome = tuple[list[Decision], list[Decision]]  # applied, failed
 class Scheduler(Machine):
     """Leader-only; rebuilt from the store at each start, so it forgets failures when leadership moves."""
 
+    # Its parts, by class: `swarmsim.ablation` puts others in their place.
+    node_set: ClassVar[type[NodeSet]] = NodeSet
+    spread: ClassVar[type[Spread]] = Spread
+
     def __init__(self, node: str, store: MemoryStore) -> None:
         self.node = node
         self.store = store
-        self.nodes: dict[str, NodeInfo] = {}
+        self.nodes = self.node_set()
         self.tasks: dict[str, Task] = {}  # observed PENDING to RUNNING, own decisions included
         self.unassigned: dict[str, Task] = {}
         self.preassigned: dict[str, None] = {}
         self.pending_preassigned: dict[str, Task] = {}
         self._causes: dict[str, int] = {}  # of waiting tasks: what made them wait
         self._trigger = 0  # cause of the latest change that may have made room
-        self._order: list[NodeInfo] = []  # the nodes in map order
-        self._pipeline = Pipeline(store)
+        self._trees = Trees(self.nodes, store)
         self._tick_required = False
         self._debouncing_since: Micros | None = None
 
@@ -126,13 +132,7 @@ class Scheduler(Machine):
             else:
                 by_node.setdefault(task.node_id, []).append(task)
         for node in self.store.nodes.values():
-            self._add_node(NodeInfo(node, by_node.get(node.id, ())), out)
-
-    def _add_node(self, info: NodeInfo, out: Outbox) -> None:
-        """Beyond eight nodes Go's map has no order of insertion: a new node takes a random place."""
-        self.nodes[info.node.id] = info
-        n = len(self._order)
-        self._order.insert(n if n < 8 else out.rng.randrange(n + 1), info)
+            self.nodes.add(NodeInfo(node, by_node.get(node.id, ())), out.rng)
 
     def _await_node(self, task: Task) -> None:
         self.preassigned[task.id] = None
@@ -152,17 +152,10 @@ class Scheduler(Machine):
                 self._trigger = change.cause
 
     def _follow_node(self, change: Change, out: Outbox) -> bool:
-        node: Node = change.new
-        info = self.nodes.get(node.id)
         if change.kind is REMOVE:
-            if info is not None:
-                del self.nodes[node.id]
-                self._order.remove(info)
+            self.nodes.remove(change.new.id)
             return False
-        if info is None:
-            self._add_node(NodeInfo(node), out)
-        else:
-            info.set_node(node)
+        self.nodes.create_or_update(change.new, out.rng)
         return True
 
     def _follow_task(self, change: Change, out: Outbox) -> bool:
@@ -176,7 +169,8 @@ class Scheduler(Machine):
         if state > TaskState.RUNNING:
             return change.kind is not CREATE and self._task_ended(task, out)
         if task.node_id and state > TaskState.PENDING:
-            self._track_on_node(task)
+            self.tasks[task.id] = task
+            self.nodes.add_task(task)
             return False
         known = self.tasks.get(task.id)
         if known is not None:
@@ -189,12 +183,6 @@ class Scheduler(Machine):
         self._await_node(task)
         return False
 
-    def _track_on_node(self, task: Task) -> None:
-        self.tasks[task.id] = task
-        info = self.nodes.get(task.node_id)
-        if info is not None:
-            info.add_task(task)
-
     def _task_ended(self, task: Task, out: Outbox) -> bool:
         """Free what it held; a failure of a task that we placed counts against its node (14.7)."""
         known = self.tasks.get(task.id)
@@ -202,9 +190,7 @@ class Scheduler(Machine):
             return False
         failed = task.status.state in (TaskState.FAILED, TaskState.REJECTED)
         if failed and task.status.state != known.status.state and task.id not in self.preassigned:
-            info = self.nodes.get(task.node_id)
-            if info is not None:
-                info.task_failed(task, out.now)
+            self.nodes.task_failed(task, out.now)
         self._forget(known)
         return True
 
@@ -217,17 +203,19 @@ class Scheduler(Machine):
         self.preassigned.pop(task.id, None)
         self.pending_preassigned.pop(task.id, None)
         self._causes.pop(task.id, None)
-        info = self.nodes.get(task.node_id)
-        return info is not None and info.remove_task(task)
+        return self.nodes.remove_task(task)
 
     # -- tasks bound to a node --
     def _process_preassigned(self, out: Outbox) -> Work:
         """Confirm each pending task on the node it is bound to, or say why not (`processPreassignedTasks`)."""
+        pipelines: dict[Wants, Pipeline] = {}
         decisions = []
         for task in map_order(list(self.pending_preassigned.values()), out.rng):
-            info = self.nodes.get(task.node_id)
+            info = self.nodes.infos.get(task.node_id)
             if info is not None:
-                decisions.append(self._fit(task, info, out.now))
+                wanted = wants(task, self.store)
+                pipeline = pipelines.get(wanted) or pipelines.setdefault(wanted, Pipeline(wanted))
+                decisions.append(self._fit(task, info, pipeline.process(info), out.now))
         applied, failed = yield from self._apply(decisions, out)
         for decision in applied:
             if decision.new.status.state == TaskState.ASSIGNED:
@@ -235,21 +223,22 @@ class Scheduler(Machine):
         for decision in failed:
             self._undo(decision)
 
-    def _fit(self, task: Task, info: NodeInfo, now: Micros) -> Decision:
-        """scheduler.go `taskFitNode`."""
-        name = _name(task, info)
-        self._pipeline.load(task)
-        if not self._pipeline.process(info):
-            reason = self._pipeline.explain()
+    def _fit(self, task: Task, info: NodeInfo, verdict: int, now: Micros) -> Decision:
+        """scheduler.go `taskFitNode`: `verdict` is that of the filters on the node."""
+        name, host = _name(task, info), info.node.hostname
+        if verdict != PASSED:
+            refusing = FILTERS[verdict]
+            reason = refusing.explain(1)
             new = task.evolve(status=task.status.evolve(timestamp=now, err=reason))
             self.tasks[task.id] = new
-            return Decision(task, new, TaskNotPlaced(task.id, name, reason), self._cause_of(task))
+            event = TaskNotPlaced(task.id, name, reason, ((refusing.name, 1, (host,)),))
+            return Decision(task, new, event, self._cause_of(task))
         service_tasks = info.active_by_service.get(task.service_id, 0)
-        new = self._book(task, info, CONFIRMED_MESSAGE, now)
-        placed = TaskPlaced(task.id, name, info.node.hostname, 1, service_tasks, "", "bound to this node")
+        new = self._book(CONFIRMED_MESSAGE, now, task, info)
+        placed = TaskPlaced(task.id, name, host, 1, service_tasks, "", "bound to this node")
         return Decision(task, new, placed, self._cause_of(task))
 
-    def _book(self, task: Task, info: NodeInfo, message: str, now: Micros) -> Task:
+    def _book(self, message: str, now: Micros, task: Task, info: NodeInfo) -> Task:
         """Put the task on the node in our own view."""
         status = TaskStatus(TaskState.ASSIGNED, message, "", now)
         wanted = reservations(task).generic
@@ -259,7 +248,7 @@ class Scheduler(Machine):
         else:
             new = task.evolve(node_id=info.node.id, status=status)
         self.tasks[task.id] = new
-        info.add_task(new)
+        self.nodes.add_task(new)
         return new
 
     # -- unassigned tasks --
@@ -276,41 +265,39 @@ class Scheduler(Machine):
 
     def _place_group(self, group: list[Task], out: Outbox) -> list[Decision]:
         """Tasks of one spec, with one tree (`scheduleTaskGroup`)."""
-        self._pipeline.load(group[0])
-        old = {task.id: task for task in group}
-        spread = Spread(group, self._pipeline, out.now, out.rng)
-        put: Callable[[Task, NodeInfo], Task] = lambda task, info: self._book(  # noqa: E731
-            task, info, ASSIGNED_MESSAGE, out.now
-        )
-        unplaced = spread.place(map_order(self._order, out.rng), put)
-        refused = explanation(spread.refused)
-        decisions = [self._chosen(old[c.task.id], c, refused) for c in spread.choices]
+        tree = self._trees.tree(group[0], out.now)
+        refused, refusals = tree.refusals()
+        spread = self.spread(group, tree, out.rng)
+        unplaced = spread.place(partial(self._book, ASSIGNED_MESSAGE, out.now))
+        decisions = [self._chosen(choice, refused, refusals) for choice in spread.choices]
         if unplaced:
-            decisions += self._no_suitable_node(unplaced, out.now)
+            reason = spread.explain()
+            tree.refresh(out.now)
+            decisions += self._no_suitable_node(unplaced, reason, tree.refusals()[1], out.now)
         return decisions
 
-    def _chosen(self, old: Task, choice: Choice, refused: str) -> Decision:
-        task, info, tied, service_tasks, why = choice
-        event = TaskPlaced(task.id, _name(task, info), info.node.hostname, tied, service_tasks, refused, why)
-        return Decision(old, task, event, self._cause_of(old))
+    def _chosen(self, choice: Choice, refused: str, refusals: Refusals) -> Decision:
+        old, new, info, tied, service_tasks, why, ranks = choice
+        name, host = _name(new, info), info.node.hostname
+        event = TaskPlaced(new.id, name, host, tied, service_tasks, refused, why, ranks, refusals)
+        return Decision(old, new, event, self._cause_of(old))
 
-    def _no_suitable_node(self, unplaced: list[Task], now: Micros) -> list[Decision]:
+    def _no_suitable_node(self, unplaced: list[Task], reason: str, refusals: Refusals, now: Micros) -> list[Decision]:
         """Write the explanation and queue again, unless the service is gone or newer (`noSuitableNode`)."""
-        reason = self._pipeline.explain()
         text = f"no suitable node ({reason})" if reason else "no suitable node"
         decisions = []
         for task in unplaced:
             service = self.store.services.get(task.service_id)
             if service is None:
                 continue
-            status = task.status.evolve(timestamp=now)
+            event = None
             if task.spec_version is not None and service.spec_version > task.spec_version:
-                if task.desired_state >= TaskState.SHUTDOWN:
-                    status = status.evolve(state=TaskState.SHUTDOWN, err="")
-                new, event = task.evolve(status=status), None
+                new = _outdated(task, now)
             else:
-                new = task.evolve(status=status.evolve(err=text))
-                event = TaskNotPlaced(task.id, task.name, text)
+                # Said before: nothing is written, so that a new time would not be seen either.
+                said = task.status.err == text
+                new = task if said else task.evolve(status=task.status.evolve(timestamp=now, err=text))
+                event = TaskNotPlaced(task.id, task.name, text, refusals)
                 self.unassigned[task.id] = new
             self.tasks[task.id] = new
             decisions.append(Decision(task, new, event, self._cause_of(task)))
@@ -331,7 +318,7 @@ class Scheduler(Machine):
         if not decisions:
             return applied, failed
         written: dict[str, bool] = {}  # task -> did the store change?
-        results = yield out.batch([self._change(d, written) for d in decisions])
+        results = yield out.batch([partial(self._write, d, written) for d in decisions])
         for decision, error in zip(decisions, results, strict=True):
             if error is not None:
                 failed.append(decision)
@@ -347,29 +334,32 @@ class Scheduler(Machine):
             out.cause = decision.cause
             out.emit(decision.event)
 
-    def _change(self, decision: Decision, written: dict[str, bool]) -> Callable[[Transaction], None]:
+    def _write(self, decision: Decision, written: dict[str, bool], tx: Transaction) -> None:
         """Writes one task: dropped if it is gone, nothing if all is as it was, an error if it changed meanwhile."""
-
-        def change(tx: Transaction) -> None:
-            now = tx.get(Task, decision.old.id)
-            if now is None:
-                self._forget(decision.new)
-                written[decision.old.id] = False
-                return
-            status, wanted = now.status, decision.new.status
-            same = status.state == wanted.state and status.message == wanted.message and status.err == wanted.err
-            if not same:
-                tx.update(decision.new, decision.cause)
-            written[decision.old.id] = not same
-
-        return change
+        id = decision.old.id
+        now = tx.get(Task, id)
+        if now is None:
+            self._forget(decision.new)
+            written[id] = False
+            return
+        status, wanted = now.status, decision.new.status
+        same = status.state == wanted.state and status.message == wanted.message and status.err == wanted.err
+        if not same:
+            tx.update(decision.new, decision.cause)
+        written[id] = not same
 
     def _undo(self, decision: Decision) -> None:
         """The commit was refused: free what the task would have held."""
         self.tasks[decision.old.id] = decision.old
-        info = self.nodes.get(decision.new.node_id)
-        if info is not None:
-            info.remove_task(decision.new)
+        self.nodes.remove_task(decision.new)
+
+
+def _outdated(task: Task, now: Micros) -> Task:
+    """Its service has a newer spec: no error, and if it shall stop anyway, it has (it would block an update)."""
+    status = task.status.evolve(timestamp=now)
+    if status.state == TaskState.PENDING and task.desired_state >= TaskState.SHUTDOWN:
+        status = status.evolve(state=TaskState.SHUTDOWN, err="")
+    return task.evolve(status=status)
 
 
 def _groups(queue: Mapping[str, Task], rng: Random) -> list[list[Task]]:

@@ -1,8 +1,7 @@
 """Choosing among the nodes that may take a task: spread over labels, then over nodes.
 
-SwarmKit manager/scheduler/nodeset.go (`tree`), nodeheap.go, decision_tree.go and scheduler.go
-(`scheduleNTasksOnSubtree`, `scheduleNTasksOnNodes`); reference/orchestration.md 14.6. A batch of equal tasks is
-placed with one tree: a level for each spread preference, at its leaves the best nodes that pass the filters.
+SwarmKit manager/scheduler/scheduler.go (`scheduleNTasksOnSubtree`, `scheduleNTasksOnNodes`) and
+decision_tree.go (`orderedNodes`). A batch of equal tasks is placed with one tree (`tree`, `suitable`).
 
 Two results surprise, and are the original's:
 
@@ -13,34 +12,38 @@ Two results surprise, and are the original's:
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from ...api.objects import Node, Task
-from ...api.specs import Micros
-from .filters import FILTERS
-from .node_info import MAX_FAILURES, NodeInfo
-from .pipeline import PASSED, Pipeline
+from ...api.objects import Task
+from .node_info import NodeInfo
+from .node_set import GO_MAP_GROUP
+from .pipeline import PASSED, explanation, no_counts
+from .suitable import Branch, Candidate, Leaf
+from .tree import Rank, Tree, rank_of, read_rank
 
 T = TypeVar("T")
 
-_NODE_LABEL = "node.labels."
-_ENGINE_LABEL = "engine.labels."
+#: (failures that count, tasks of the service, all tasks, how many nodes)
+Standing = tuple[int, int, int, int]
+SHOWN_RANKS = 3
+WORST: Rank = 1 << 128  # beyond all ranks
 
-Rank = int  # smaller is better
-RankOf = Callable[[NodeInfo], Rank]
+Put = Callable[[Task, NodeInfo], Task]  # books a task on a node; gives the task as booked
 
 
 class Choice(NamedTuple):
-    """Why a task got its node, in numbers, for the trace."""
+    """Which node a task got, and why, in numbers, for the trace."""
 
-    task: Task
+    old: Task
+    new: Task
     info: NodeInfo
     tied: int
     service_tasks: int
     why: str
+    ranks: tuple[Standing, ...]
 
 
 def map_order(items: Sequence[T], rng: Random) -> list[T]:
@@ -48,236 +51,259 @@ def map_order(items: Sequence[T], rng: Random) -> list[T]:
 
     With up to eight items the first comes first more often than the others, as in Go; more start anywhere.
     """
-    n = len(items)
+    start = _start(len(items), rng)
+    return [*items[start:], *items[:start]]
+
+
+def _start(n: int, rng: Random) -> int:
     if n < 2:
-        return list(items)
-    start = rng.randrange(max(n, 8))
-    return [*items[start:], *items[:start]] if start < n else list(items)
+        return 0
+    start = rng.randrange(max(n, GO_MAP_GROUP))
+    return start if start < n else 0
 
 
-def rank_for(task: Task, now: Micros) -> RankOf:
-    """Nodes ordered for `task` (scheduler.go `nodeLess`) as one number: failures, service's tasks, all tasks.
+class Kept:
+    """A node that a group of tasks may use. Only the group's own placements change it meanwhile."""
 
-    Failures count only from `MAX_FAILURES` on: the node with fewer of them then wins before all else.
-    """
-    service = task.service_id
-    versioned = (service, task.spec_version)
+    __slots__ = ("candidate", "failures", "info", "rank", "verdict")
 
-    def rank(info: NodeInfo) -> Rank:
-        load = (info.active_by_service.get(service, 0) << 32) + info.active
-        if info.recent_failures:
-            failures = info.count_recent_failures(versioned, now)
-            if failures >= MAX_FAILURES:
-                return (failures << 64) + load
-        return load
-
-    return rank
+    def __init__(self, candidate: Candidate, rank: Rank) -> None:
+        self.candidate = candidate
+        self.info = candidate.info
+        self.rank = rank
+        self.failures = read_rank(rank)[0]
+        self.verdict = PASSED
 
 
-Level = tuple[str, bool, str]  # (descriptor, is it a node label, label's name)
+class Tally:
+    """How many passing nodes of a leaf have which rank: `ranked` gives them from the best on, and is read as needed."""
 
+    __slots__ = ("_read_to", "_unread", "counts", "ranks", "total")
 
-def levels(task: Task) -> list[Level]:
-    """The spread preferences that count: over node or engine labels; others are ignored (nodeset.go)."""
-    if task.spec.placement is None:
-        return []
-    out = []
-    for descriptor in task.spec.placement.preferences:
-        for prefix in (_NODE_LABEL, _ENGINE_LABEL):
-            if len(descriptor) > len(prefix) and descriptor[: len(prefix)].lower() == prefix:
-                out.append((descriptor, prefix is _NODE_LABEL, descriptor[len(prefix) :]))
-    return out
+    def __init__(self, ranked: Iterator[tuple[Rank, int, Any, Any]]) -> None:
+        self._unread = ranked
+        self._read_to: Rank = -1
+        self.counts: dict[Rank, int] = {}
+        self.ranks: list[Rank] = []  # growing
+        self.total = 0
 
+    def standings(self) -> tuple[Standing, ...]:
+        """The best ranks."""
+        while len(self.ranks) < SHOWN_RANKS and self._read():
+            pass
+        counts = self.counts
+        return tuple([(*read_rank(rank), counts[rank]) for rank in self.ranks[:SHOWN_RANKS]])
 
-def _label(node: Node, level: Level) -> str:
-    _, of_node, name = level
-    if of_node:
-        return node.spec.labels.get(name, "")
-    return node.description.engine_labels.get(name, "") if node.description is not None else ""
+    def is_alone(self) -> bool:
+        """Does a single node pass? Asked after `standings`."""
+        return self.total == 1
 
+    def tied(self, rank: Rank) -> int:
+        while self._read_to < rank and self._read():
+            pass
+        return self.counts[rank]
 
-class Branch:
-    """A part of the tree. `tasks`: the service's active tasks below it, also on nodes that fail the filters."""
+    def leave(self, rank: Rank) -> None:
+        self.total -= 1
+        if self.counts[rank] == 1:
+            del self.counts[rank], self.ranks[bisect_left(self.ranks, rank)]
+        else:
+            self.counts[rank] -= 1
 
-    __slots__ = ("children", "full", "heap", "kept", "name", "rank_counts", "tasks", "visited")
+    def enter(self, rank: Rank) -> None:
+        while self._read_to < rank and self._read():
+            pass
+        self._add(rank, 1)
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.tasks = 0
-        self.children: dict[str, Branch] = {}
-        # Of a leaf:
-        self.kept: list[NodeInfo] = []
-        self.heap: list[tuple[Rank, int, NodeInfo]] = []  # worst first, once `full`
-        self.full = False
-        self.rank_counts: dict[Rank, int] = {}  # nodes that passed, by rank, for `Choice.tied`
-        self.visited = False
+    def _read(self) -> bool:
+        following = next(self._unread, None)
+        if following is None:
+            self._read_to = WORST
+            return False
+        rank, count, _, _ = following
+        self._read_to = rank
+        self._add(rank, count)
+        return True
+
+    def _add(self, rank: Rank, count: int) -> None:
+        self.total += count
+        if rank in self.counts:
+            self.counts[rank] += count
+        else:
+            self.counts[rank] = count
+            insort(self.ranks, rank)
 
 
 class Spread:
-    """Places one group of equal tasks. `refused`: for each filter the nodes it refused at the beginning."""
+    """Places one group of equal tasks on the nodes of `tree`."""
 
-    def __init__(self, group: list[Task], pipeline: Pipeline, now: Micros, rng: Random) -> None:
+    def __init__(self, group: list[Task], tree: Tree, rng: Random) -> None:
         self._waiting = group[::-1]  # taken from the end
         self._size = len(group)
-        self._pipeline = pipeline
+        self._tree = tree
         self._rng = rng
-        self._rank = rank_for(group[0], now)
-        self._levels = levels(group[0])
         self._service = group[0].service_id
-        self.refused = [0] * len(FILTERS)
+        places = tree.nodes.places
+        self._start = places[_start(len(places), rng)] if places else 0
+        self._kept: dict[Leaf, list[Kept]] = {}
+        self._tallies: dict[Leaf, Tally] = {}
+        root = tree.suitable.root
+        self._children: dict[Branch, list[Branch]] = {}
+        self._tasks: dict[Branch, int] = {root: tree.tasks_below(root)}  # before the group's own
+        self._counts = tree.counts()  # refusals since a node last passed
+        self._counted = True
         self.choices: list[Choice] = []
 
-    def place(self, nodes: Sequence[NodeInfo], put: Callable[[Task, NodeInfo], Task]) -> list[Task]:
-        """Choose a node for each task while there is one; `put` books it. Returns the tasks that found none."""
+    def place(self, put: Put) -> list[Task]:
+        """Choose a node for each task while there is one. Returns the tasks that found none."""
         self._put = put
-        root = self._grow(nodes)
-        self._on_branch(root, self._size)
+        self._on_branch(self._tree.suitable.root, self._size)
         return self._waiting[::-1]
 
-    # -- the tree --
-    def _grow(self, nodes: Sequence[NodeInfo]) -> Branch:
-        root = Branch("")
-        for position, info in enumerate(nodes):
-            branch = root
-            tasks = info.active_by_service.get(self._service, 0)
-            for level in self._levels:
-                branch.tasks += tasks
-                value = _label(info.node, level)
-                child = branch.children.get(value)
-                if child is None:
-                    name = f"{branch.name}, {level[2]}={value}" if branch.name else f"{level[2]}={value}"
-                    child = branch.children[value] = Branch(name)
-                branch = child
-            branch.tasks += tasks
-            self._offer(branch, info, position)
-        return root
+    def explain(self) -> str:
+        """What pipeline.go `Explain` says of tasks left over: about all nodes, or those asked since one passed."""
+        return explanation(self._counts)
 
-    def _offer(self, leaf: Branch, info: NodeInfo, position: int) -> None:
-        """Keep the node if it passes and is among the best so far (nodeset.go, the node heap).
-
-        The original asks the filters only of a node that would be kept, and only those checks count for the
-        explanation; we ask always, because the trace says how many nodes were refused or tied.
-        """
-        pipeline = self._pipeline
-        verdict = pipeline.verdict(info)
-        if verdict != PASSED:
-            self.refused[verdict] += 1
-            if not leaf.full or self._rank(info) < -leaf.heap[0][0]:
-                pipeline.count(verdict)
-            return
-        rank = self._rank(info)
-        leaf.rank_counts[rank] = leaf.rank_counts.get(rank, 0) + 1
-        if not leaf.full:
-            pipeline.count(verdict)
-            leaf.heap.append((-rank, position, info))
-            leaf.full = len(leaf.heap) == self._size
-            if leaf.full:
-                heapq.heapify(leaf.heap)
-        elif rank < -leaf.heap[0][0]:
-            pipeline.count(verdict)
-            heapq.heapreplace(leaf.heap, (-rank, position, info))
-
-    def _ordered(self, leaf: Branch) -> list[NodeInfo]:
-        """The kept nodes from best to worst; on a second visit those that still pass (decision_tree.go)."""
-        if leaf.visited:
-            leaf.kept = [info for info in leaf.kept if self._pipeline.process(info)]
-            leaf.kept.sort(key=self._rank)
-        else:
-            leaf.kept = [entry[2] for entry in sorted(leaf.heap, key=lambda entry: (-entry[0], entry[1]))]
-            leaf.heap = []
-            leaf.visited = True
-        return leaf.kept
-
-    # -- placing --
+    # -- branches --
     def _on_branch(self, branch: Branch, n: int) -> int:
         """Place up to `n` tasks below `branch`, levelling its children (`scheduleNTasksOnSubtree`)."""
-        if not branch.children:
+        if isinstance(branch, Leaf):
             return self._on_leaf(branch, n)
-        usable = dict.fromkeys(branch.children.values())
-        existing, placed, asked = branch.tasks, 0, True
+        usable = dict.fromkeys(self._children_of(branch))
+        before = self._tasks
+        existing, placed, asked = before[branch], 0, True
         while placed != n and usable and asked:
             desired, rest = _divide(existing + n - placed, len(usable))
             asked = False
             for child in map_order(list(usable), self._rng):
-                if child.tasks > desired or (child.tasks == desired and rest <= 0):
+                has = before[child]
+                if has > desired or (has == desired and rest <= 0):
                     continue
                 asked = True
-                share = desired - child.tasks + (rest > 0)
+                share = desired - has + (rest > 0)
                 got = self._on_branch(child, share)
                 placed += got
                 if got < share:
                     del usable[child]
-                    existing -= child.tasks
+                    existing -= has
                 elif rest > 0:
                     rest -= 1
         return placed
 
-    def _on_leaf(self, leaf: Branch, n: int) -> int:
+    def _children_of(self, branch: Branch) -> list[Branch]:
+        children = self._children.get(branch)
+        if children is None:
+            children = self._children[branch] = branch.children_in_order(self._start)
+            self._tasks.update((child, self._tree.tasks_below(child)) for child in children)
+        return children
+
+    # -- leaves --
+    def _nodes_of(self, leaf: Leaf) -> list[Kept]:
+        """The leaf's best nodes, best first; on a second visit those of them that still pass (`orderedNodes`)."""
+        nodes = self._kept.get(leaf)
+        if nodes is None:
+            tree, candidates = self._tree, self._tree.suitable.candidates
+            nodes = [Kept(candidates[p], tree.rank(p)) for p in tree.best(leaf, self._size, self._start)]
+            self._tallies[leaf] = Tally(tree.ranked(leaf))
+            if nodes:
+                self._count_anew()
+        else:
+            nodes = [node for node in nodes if self._passes(node)]
+            nodes.sort(key=lambda node: node.rank)
+        self._kept[leaf] = nodes
+        return nodes
+
+    def _on_leaf(self, leaf: Leaf, n: int) -> int:
         """Place up to `n` tasks on a leaf's nodes (`scheduleNTasksOnNodes`)."""
-        nodes = self._ordered(leaf)
-        if not nodes:
+        nodes = self._nodes_of(leaf)
+        count = len(nodes)
+        if not count:
             return 0
-        failed: set[int] = set()  # membership only
+        skips: dict[int, int] = {}
         current = placed = 0
-        why = _why(leaf, len(nodes))
+        why = SPREAD
         while self._waiting:
-            info = nodes[current % len(nodes)]
-            self._put_on(leaf, info, why)
+            node = nodes[current % count]
+            self._put_on(leaf, node, why)
             placed += 1
             if placed == n:
                 break
-            advance = current + 1 >= len(nodes) or self._rank(nodes[current + 1]) < self._rank(info)
-            found = self._next_passing(leaf, nodes, current + advance, failed)
+            advance = current + 1 >= count or nodes[current + 1].rank < node.rank
+            found = self._next_passing(nodes, current + advance, skips)
             if found is None:
                 break
-            why = _why(leaf, len(nodes), stays=found == current, around=found >= len(nodes))
+            why = IN_TURN if found >= count else STAYS if found == current else SPREAD
             current = found
         return placed
 
-    def _next_passing(self, leaf: Branch, nodes: list[NodeInfo], start: int, failed: set[int]) -> int | None:
-        """The first place from `start` on, going round once, whose node still passes the filters."""
-        for place in range(start, start + len(nodes)):
-            at = place % len(nodes)
-            if at in failed:
-                continue
-            if self._pipeline.process(nodes[at]):
-                return place
-            failed.add(at)
-            _move(leaf.rank_counts, self._rank(nodes[at]), None)
+    def _next_passing(self, nodes: list[Kept], start: int, skips: dict[int, int]) -> int | None:
+        """The first position from `start` on, going round once, whose node still passes the filters.
+
+        A node that failed is not asked again: `skips` has, for its index, how far it is to one that has not.
+        """
+        count = len(nodes)
+        position = start
+        while len(skips) < count:
+            position = _skip(position, count, skips)
+            at = position % count
+            if self._passes(nodes[at]):
+                return position
+            skips[at] = 1
         return None
 
-    def _put_on(self, leaf: Branch, info: NodeInfo, why: str) -> None:
-        before = self._rank(info)
-        tied = leaf.rank_counts.get(before, 1)
+    def _passes(self, node: Kept) -> bool:
+        """Ask the filters of the node again, and count (pipeline.go `Process`)."""
+        if node.verdict != PASSED:
+            self._counts[node.verdict] += 1
+            self._counted = True
+            return False
+        self._count_anew()
+        return True
+
+    def _count_anew(self) -> None:
+        """A node passed."""
+        if self._counted:
+            self._counts = no_counts()
+            self._counted = False
+
+    def _put_on(self, leaf: Leaf, node: Kept, why: str) -> None:
+        """Book the next task there; what the trace tells is how things were just before."""
+        info, tally = node.info, self._tallies[leaf]
+        ranks, tied = tally.standings(), tally.tied(node.rank)
+        if tally.is_alone():
+            why = ONLY
+        why = f"{leaf.name}: {why}" if leaf.name else why
         service_tasks = info.active_by_service.get(self._service, 0)
-        task = self._put(self._waiting.pop(), info)
-        self.choices.append(Choice(task, info, tied, service_tasks, why))
-        _move(leaf.rank_counts, before, self._rank(info))
+        old = self._waiting.pop()
+        new = self._put(old, info)
+        self.choices.append(Choice(old, new, info, tied, service_tasks, why, ranks))
+        tally.leave(node.rank)
+        node.rank = rank_of(node.failures, info.active_by_service.get(self._service, 0), info.active)
+        node.verdict = self._tree.judge(node.candidate)
+        if node.verdict == PASSED:
+            tally.enter(node.rank)
+
+
+#: Why a node was chosen.
+ONLY = "the only node that fits"
+SPREAD = "fewest tasks of the service, then fewest tasks"
+STAYS = "the next node is not better"
+IN_TURN = "next in turn"
+
+
+def _skip(position: int, count: int, skips: dict[int, int]) -> int:
+    """Where the skips lead from `position`; they are lengthened, so that next time one step does."""
+    begin = position
+    while (step := skips.get(position % count)) is not None:
+        position += step
+    while begin != position:
+        step = skips[begin % count]
+        skips[begin % count] = position - begin
+        begin += step
+    return position
 
 
 def _divide(a: int, b: int) -> tuple[int, int]:
     """Go's integer division, which rounds towards zero: `a` is negative when a branch got more than it was asked."""
     quotient = abs(a) // b
     return (quotient, a - quotient * b) if a >= 0 else (-quotient, a + quotient * b)
-
-
-def _move(counts: dict[Rank, int], before: Rank, after: Rank | None) -> None:
-    left = counts.get(before, 0) - 1
-    if left > 0:
-        counts[before] = left
-    else:
-        counts.pop(before, None)
-    if after is not None:
-        counts[after] = counts.get(after, 0) + 1
-
-
-def _why(leaf: Branch, nodes: int, stays: bool = False, around: bool = False) -> str:
-    if nodes == 1:
-        reason = "the only node that fits"
-    elif around:
-        reason = "next in turn"
-    elif stays:
-        reason = "the next node is not better"
-    else:
-        reason = "fewest tasks of the service, then fewest tasks"
-    return f"{leaf.name}: {reason}" if leaf.name else reason

@@ -1,0 +1,187 @@
+"""What the scheduler costs: the grid of SwarmKit's own benchmark, and some shapes beside it.
+
+    python tests/benchmarks/scheduler_bench.py [--quick]
+
+So many nodes, so many tasks pending at once: one pass with its store transactions in memory, from the scheduler's start
+until it has followed its own commits. SwarmKit's tasks have no spec version, so that each is placed with a tree of its
+own (*one by one*); those of a service have one, and are placed as a *batch*. Go's seconds are those of
+BenchmarkScheduler (manager/scheduler/scheduler_test.go) on two cores of another machine: an order of magnitude.
+
+Each row is also told in bare SimPy timeouts, measured around it in the same process. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import simpy
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it runs as a script
+
+from swarmsim.api.objects import (
+    Network,
+    NetworkAttachment,
+    Node,
+    NodeDescription,
+    NodeStatus,
+    Service,
+    Task,
+    TaskStatus,
+)
+from swarmsim.api.specs import ContainerSpec, NetworkSpec, NodeSpec, Placement, ServiceSpec, TaskSpec
+from swarmsim.api.states import NodeState, TaskState
+from swarmsim.machine import SECOND
+from swarmsim.manager.scheduler import Scheduler
+from tests.benchmarks.bench import Row, measure
+from tests.fake_manager import FakeManager
+
+PLAIN = TaskSpec(ContainerSpec("image"))
+TEN_VALUES = TaskSpec(ContainerSpec("image"), placement=Placement(preferences=("node.labels.ten",)))
+TEN_LEVELS = tuple(f"node.labels.level{i}" for i in range(10))
+NESTED = TaskSpec(ContainerSpec("image"), placement=Placement(preferences=TEN_LEVELS))
+PLUGIN = ("Network", "special")
+
+
+class Shape(NamedTuple):
+    """`services`: the tasks are dealt out to so many. `special`: they need a network that every third node has."""
+
+    name: str
+    nodes: int
+    tasks: int
+    spec: TaskSpec = PLAIN
+    spec_version: int | None = 1
+    services: int = 1
+    special: bool = False
+    go: float | None = None  # seconds
+
+
+def one_by_one(nodes: int, tasks: int, go: float | None = None, special: bool = False) -> Shape:
+    name = "one by one, network on every third node" if special else "one by one"
+    return Shape(name, nodes, tasks, spec_version=None, special=special, go=go)
+
+
+#: BenchmarkScheduler1kNodes{1k,10k,100k}Tasks.
+GO = {1_000: 0.29, 10_000: 2.9, 100_000: 66.0}
+COUNTS = (1_000, 10_000, 100_000)
+
+SHAPES = [
+    *(Shape("batch", 1_000, n, go=GO[n]) for n in COUNTS),
+    *(one_by_one(1_000, n, GO[n]) for n in COUNTS),
+    *(Shape("preference over a label of ten values", 1_000, n, TEN_VALUES) for n in COUNTS),
+    Shape("preferences over ten labels, nested", 1_000, 10_000, NESTED),
+    *(one_by_one(1_000, n, special=True) for n in COUNTS[:2]),
+    Shape("one task each of so many services", 1_000, 10_000, services=10_000),
+    Shape("batch", 5_000, 100_000),
+    one_by_one(5_000, 100_000),
+]
+
+
+# -- a store before the pass --
+def described(i: int, special: bool) -> NodeDescription:
+    usual = NodeDescription(f"host{i}")
+    return usual.evolve(plugins=(*usual.plugins, PLUGIN)) if special and i % 3 == 0 else usual
+
+
+def a_node(i: int, special: bool) -> Node:
+    labels = {"ten": str(i % 10), **{f"level{n}": str(i >> n & 1) for n in range(10)}}
+    return Node(f"node{i}", NodeSpec(labels), status=NodeStatus(NodeState.READY), description=described(i, special))
+
+
+def a_task(i: int, shape: Shape) -> Task:
+    attached = (NetworkAttachment("special"),) if shape.special else ()
+    return Task(
+        f"task{i}",
+        f"service{i % shape.services}",
+        shape.spec,
+        TaskStatus(TaskState.PENDING, "pending task scheduling"),
+        TaskState.RUNNING,
+        i + 1,
+        spec_version=shape.spec_version,
+        service_name="web",
+        networks=attached,
+    )
+
+
+def store_of(shape: Shape) -> FakeManager:
+    manager = FakeManager()
+    manager.create(*(a_node(i, shape.special) for i in range(shape.nodes)))
+    manager.create(Network("special", NetworkSpec("special", driver="special")))
+    for i in range(shape.services):
+        manager.create(Service(f"service{i}", ServiceSpec(f"web{i}", shape.spec), 1))
+    manager.create(*(a_task(i, shape) for i in range(shape.tasks)))
+    manager.commits.clear()
+    return manager
+
+
+def a_pass(manager: FakeManager) -> Callable[[], int]:
+    """Returns how many tasks were placed."""
+
+    def run() -> int:
+        manager.add_machine(Scheduler("m1", manager.store))
+        manager.run(SECOND)
+        return sum(bool(task.node_id) for task in manager.store.tasks.values())
+
+    return run
+
+
+# -- measuring --
+def row_of(shape: Shape) -> Row:
+    """The median of three for short ones; what stands in the store beforehand is not counted."""
+    rows = []
+    for _ in range(3 if shape.tasks <= 10_000 else 1):
+        rows.append(measure(shape.name, a_pass(store_of(shape)), 1))
+        assert rows[-1].events == shape.tasks, f"{shape}: {rows[-1].events} placed"
+    return Row(shape.name, shape.tasks, median(r.units for r in rows), median(r.seconds for r in rows))
+
+
+def peak_of(shape: Shape) -> int:
+    """MiB of a process that does only this."""
+    command = [sys.executable, __file__, "--peak", str(SHAPES.index(shape))]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def print_peak(index: int) -> None:
+    a_pass(store_of(SHAPES[index]))()
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(kilobytes // 1024)
+
+
+def line(shape: Shape, row: Row, first: dict[Any, float]) -> str:
+    """`times`: what a task costs, against the first row of the same name."""
+    each = row.units / shape.tasks
+    times = each / first.setdefault(shape.name, each)
+    peak = f"{peak_of(shape):,}" if shape.tasks >= 100_000 else ""
+    cells = [
+        f"{shape.name} | {shape.nodes:,} | {shape.tasks:,}",
+        f"{row.seconds:.2f} | {shape.go or ''} | {row.units:,.0f} | {each:.0f} | {times:.2f} | {peak}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="leave out the rows with 100,000 tasks")
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak is not None:
+        print_peak(options.peak)
+        return
+    print(f"Unit: one bare SimPy timeout. Python {platform.python_version()}, SimPy {simpy.__version__}.\n")
+    print("| pass | nodes | tasks | seconds here | Go | bare timeouts | per task | times | peak MiB |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
+    first: dict[Any, float] = {}
+    for shape in SHAPES:
+        if shape.tasks < 100_000 or not options.quick:
+            print(line(shape, row_of(shape), first), flush=True)
+
+
+if __name__ == "__main__":
+    main()
