@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple
 
-from ..api.engine import ContainerError, Prepare, Start, Stop, Wait
+from ..api.engine import ContainerError, Prepare, Remove, Start, Stop, Wait, WatchHealth
+from ..api.health import Health, health_check
 from ..api.objects import Task, TaskStatus
 from ..api.states import TaskState
 from ..machine import Micros, Outbox
@@ -21,6 +22,7 @@ S = TaskState
 CONVERGE_DELAY: Micros = 2_000_000
 ATTACHMENT_POLL: Micros = 100_000
 ATTACHMENT_LIMIT: Micros = 30_000_000
+UNHEALTHY = "dockerexec: unhealthy container"
 NO_ATTACHMENT = "node is missing network attachments, ip addresses may be exhausted"
 
 
@@ -31,6 +33,9 @@ class Step(NamedTuple):
     message: str
     err: str = ""
     exit_code: int | None = None
+
+
+Cancelled = Callable[[], bool]
 
 
 class Binding(NamedTuple):
@@ -47,56 +52,109 @@ def has_binding(task: Task) -> bool:
     return bool(task.networks)
 
 
-def do(task: Task, status: TaskStatus, binding: Binding, out: Outbox) -> Generator[Any, Any, Step | None]:
-    """One step. Raises nothing: an engine's error becomes REJECTED (before STARTING) or FAILED."""
+def do(
+    task: Task, status: TaskStatus, binding: Binding, cancelled: Cancelled, out: Outbox
+) -> Generator[Any, Any, Step | None]:
+    """One step. Raises nothing: an engine's error becomes REJECTED (before STARTING) or FAILED.
+
+    `cancelled()`: has a change of the task begun another step meanwhile? Then nothing more is asked of the engine.
+    """
     state = status.state
     try:
         if task.desired_state >= S.SHUTDOWN:
-            return None if state >= S.COMPLETE else (yield from _shutdown(task, state, binding, out))
+            return None if state >= S.COMPLETE else (yield from _shut_down(task, binding, out))
         if state > task.desired_state or state > S.RUNNING:
             return None
-        return (yield from _advance(task, state, binding, out))
+        return (yield from _advance(task, state, binding, cancelled, out))
     except ContainerError as error:
         failed = S.REJECTED if state < S.STARTING else S.FAILED
         return Step(failed, status.message, error.text, error.exit_code)
 
 
-def _advance(task: Task, state: TaskState, binding: Binding, out: Outbox) -> Generator[Any, Any, Step | None]:
+def _advance(
+    task: Task, state: TaskState, binding: Binding, cancelled: Cancelled, out: Outbox
+) -> Generator[Any, Any, Step | None]:
     if state == S.ASSIGNED:
         return Step(S.ACCEPTED, "accepted")
     if state == S.ACCEPTED:
         return Step(S.PREPARING, "preparing") if state < task.desired_state else None
     if state == S.PREPARING:
-        yield from _await_attachments(task, binding, out)
+        yield from _await_attachments(task, binding, cancelled, out)
+        if cancelled():
+            return None
         yield out.execute(Prepare(task))
         return Step(S.READY, "prepared")
     if state == S.READY:
         return Step(S.STARTING, "starting") if state < task.desired_state else None
     if state == S.STARTING:
         yield out.execute(Start(task))
+        yield from _while_healthy(task, Health.STARTING, binding, cancelled, out)
         return Step(S.RUNNING, "started")
     assert state == S.RUNNING, f"no step from {state.name}"
+    yield from _while_healthy(task, Health.HEALTHY, binding, cancelled, out)
+    yield from _ended_well(task, "", out)
+    return Step(S.COMPLETE, "finished", exit_code=0)
+
+
+def _while_healthy(
+    task: Task, known: Health, binding: Binding, cancelled: Cancelled, out: Outbox
+) -> Generator[Any, Any, None]:
+    """Wait until the health check has something to say, if there is one (daemon controller.go `Start`, `Wait`).
+
+    An unhealthy container is shut down; its task fails unless it exits with 0 at that. So does one that exits by
+    itself before its health is known.
+    """
+    if health_check(task.spec.container) is None:
+        return
+    health = yield out.execute(WatchHealth(task, known))
+    if health is Health.HEALTHY or cancelled():
+        return
+    if health is Health.UNHEALTHY:
+        yield from shut_down(task, binding, out)
+        yield from _ended_well(task, f": {UNHEALTHY}", out)
+    elif known is Health.STARTING:
+        yield from _ended_well(task, "", out)
+
+
+def _ended_well(task: Task, cause: str, out: Outbox) -> Generator[Any, Any, None]:
     code = yield out.execute(Wait(task))
-    if code == 0:
-        return Step(S.COMPLETE, "finished", exit_code=0)
-    return Step(S.FAILED, "started", f"task: non-zero exit ({code})", code)
+    if code != 0:
+        raise ContainerError(f"task: non-zero exit ({code}){cause}", code)
 
 
-def _await_attachments(task: Task, binding: Binding, out: Outbox) -> Generator[Any, Any, None]:
+def _await_attachments(task: Task, binding: Binding, cancelled: Cancelled, out: Outbox) -> Generator[Any, Any, None]:
     """The node's own address on each overlay network is given after the scheduler's commit: wait for it."""
     waited = 0
-    while not binding.attached(task):
+    while not binding.attached(task) and not cancelled():
         if waited >= ATTACHMENT_LIMIT:
             raise ContainerError(NO_ATTACHMENT)
         yield out.sleep(ATTACHMENT_POLL)
         waited += ATTACHMENT_POLL
 
 
-def _shutdown(task: Task, state: TaskState, binding: Binding, out: Outbox) -> Generator[Any, Any, Step]:
-    if has_binding(task) and state == S.RUNNING:
+def shut_down(task: Task, binding: Binding, out: Outbox) -> Generator[Any, Any, int | None]:
+    """Out of the load balancers first, wait for gossip to spread it, then stop (daemon controller.go `Shutdown`).
+
+    Gives the exit code, None for a container that never ran.
+    """
+    if has_binding(task):
         binding.disable(task, out)
         yield out.sleep(CONVERGE_DELAY)
-    code = yield out.execute(Stop(task))
+    code: int | None = yield out.execute(Stop(task))
+    return code
+
+
+def remove(task: Task, status: TaskStatus, binding: Binding, out: Outbox) -> Generator[Any, Any, None]:
+    """The managers deleted the task: it is shut down, if need be, and what is left of it goes (`Remove`)."""
+    if status.state < S.COMPLETE:
+        yield from shut_down(task, binding, out)
+    if has_binding(task):
+        binding.remove(task, out)
+    yield out.execute(Remove(task.id))
+
+
+def _shut_down(task: Task, binding: Binding, out: Outbox) -> Generator[Any, Any, Step]:
+    code = yield from shut_down(task, binding, out)
     if code == 0 and task.spec.container.behaviour.on_stop == "complete":
         return Step(S.COMPLETE, "finished", exit_code=0)
     return Step(S.SHUTDOWN, "shutdown", exit_code=code)

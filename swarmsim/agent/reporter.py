@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from ..api.objects import TaskStatus
 
+Updates = tuple[tuple[str, TaskStatus, int], ...]  # (task id, status, cause)
+
 
 class Reporter:
     def __init__(self) -> None:
         self._due: dict[str, tuple[TaskStatus, int]] = {}
-        self.sending = False
+        self._under_way: Updates = ()
 
     def queue(self, task_id: str, status: TaskStatus, cause: int) -> None:
         known = self._due.get(task_id)
@@ -21,18 +23,24 @@ class Reporter:
             self._due[task_id] = (status, cause)
 
     @property
-    def idle(self) -> bool:
-        return self.sending or not self._due
+    def ready(self) -> bool:
+        """Is there something to send, and nothing under way?"""
+        return bool(self._due) and not self._under_way
 
-    def take(self) -> tuple[tuple[str, TaskStatus, int], ...]:
+    def take(self) -> Updates:
+        """All that is due is under way now, until `done` or `give_back`."""
+        assert not self._under_way, "two requests at a time"
         due, self._due = self._due, {}
-        return tuple((id, status, cause) for id, (status, cause) in due.items())
+        self._under_way = tuple((id, status, cause) for id, (status, cause) in due.items())
+        return self._under_way
 
-    def give_back(self, updates: tuple[tuple[str, TaskStatus, int], ...]) -> None:
-        """The request failed: all of it is due again, unless a newer status came."""
-        newer, self._due = self._due, {}
-        for id, status, cause in updates:
-            self._due[id] = (status, cause)
+    def done(self) -> None:
+        self._under_way = ()
+
+    def give_back(self) -> None:
+        """The request failed, or its session did: all of it is due again, unless a newer status came."""
+        updates, self._under_way = self._under_way, ()
+        newer, self._due = self._due, {id: (status, cause) for id, status, cause in updates}
         for id, (status, cause) in newer.items():
             self.queue(id, status, cause)
 

@@ -7,7 +7,7 @@ connections avoid it), removed when its container has ended. `gossip` spreads th
 from __future__ import annotations
 
 from ..api.objects import NetworkAttachment, Node, Task
-from ..api.specs import PublishMode
+from ..api.specs import PortConfig, PublishMode
 from ..gossip.messages import AddEndpoint, DisableEndpoint, EndpointRecord, JoinNetwork, LeaveNetwork, RemoveEndpoint
 from ..machine import Address, Outbox
 
@@ -34,9 +34,11 @@ class ServiceBinding:
     def activate(self, task: Task, out: Outbox) -> None:
         """The task runs: its endpoints take traffic."""
         self._active[task.id] = task.networks
+        ports = tuple(p for p in task.endpoint.ports if p.publish_mode is PublishMode.INGRESS) if task.endpoint else ()
         for attachment in task.networks:
             if attachment.addresses:
-                out.send(self.gossip, AddEndpoint(_record(task, attachment)))
+                out.send(self.gossip, AddEndpoint(_record(task, attachment, ports)))
+            ports = ()  # they stand in the ingress network's record, which is the first where there are any
 
     def disable(self, task: Task, out: Outbox) -> None:
         for attachment in self._active.get(task.id, ()):
@@ -49,9 +51,8 @@ class ServiceBinding:
                 out.send(self.gossip, RemoveEndpoint(task.id, attachment.network_id))
 
 
-def _record(task: Task, attachment: NetworkAttachment) -> EndpointRecord:
+def _record(task: Task, attachment: NetworkAttachment, ports: tuple[PortConfig, ...]) -> EndpointRecord:
     vips = dict(task.endpoint.virtual_ips) if task.endpoint else {}
-    ports = tuple(p for p in task.endpoint.ports if p.publish_mode is PublishMode.INGRESS) if task.endpoint else ()
     return EndpointRecord(
         task.id,
         task.name,

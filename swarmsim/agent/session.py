@@ -1,6 +1,6 @@
 """Which manager an agent talks to, and how patiently it tries again.
 
-SwarmKit remotes/remotes.go (weights), agent/agent.go (backoff); reference/cluster.md 2.7 and 2.15.
+SwarmKit remotes/remotes.go (weights), agent/agent.go (backoff).
 """
 
 from __future__ import annotations

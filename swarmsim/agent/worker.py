@@ -11,12 +11,11 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..api.engine import Remove
 from ..api.objects import Task, TaskStatus
 from ..api.states import TaskState
 from ..machine import Outbox
 from ..trace.events import TaskAccepted
-from .controller import Binding, do, has_binding
+from .controller import Binding, do, has_binding, remove
 
 
 @dataclass(slots=True)
@@ -72,9 +71,7 @@ class Worker:
             return
         managed.epoch += 1
         out.save({task_id: None})
-        if has_binding(managed.task):
-            self._binding.remove(managed.task, out)
-        out.start(_remove(task_id, out))
+        out.start(remove(managed.task, managed.status, self._binding, out))
 
     def _save(self, managed: Managed, out: Outbox) -> None:
         out.save({managed.task.id: (managed.task, managed.status)})
@@ -84,7 +81,7 @@ class Worker:
         managed.epoch += 1
         epoch = managed.epoch
         while True:
-            step = yield from do(managed.task, managed.status, self._binding, out)
+            step = yield from do(managed.task, managed.status, self._binding, lambda: managed.epoch != epoch, out)
             if step is None or managed.epoch != epoch:
                 return
             state = step.state
@@ -97,7 +94,3 @@ class Worker:
             elif state > TaskState.RUNNING and has_binding(managed.task):
                 self._binding.remove(managed.task, out)
             self._report(managed.task.id, managed.status, out)
-
-
-def _remove(task_id: str, out: Outbox) -> Generator[Any, Any, None]:
-    yield out.execute(Remove(task_id))

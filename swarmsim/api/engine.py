@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .health import Health
 from .objects import Task
 
 
@@ -26,6 +27,13 @@ class Wait(NamedTuple):
     """Answered with the exit code when the container has ended (at once if it has already)."""
 
     task: Task
+
+
+class WatchHealth(NamedTuple):
+    """Answered when the container's health is another than `known`: with it, or with None when it has ended."""
+
+    task: Task
+    known: Health
 
 
 class Stop(NamedTuple):

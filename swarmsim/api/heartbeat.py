@@ -2,7 +2,8 @@
 
 While no fault can touch them, a heartbeat's outcome is certain, so an agent and its dispatcher skip them (they *doze*).
 When the network is disturbed, both work out from one random stream when the last one was and when the next is due:
-as SwarmKit manager/dispatcher/period.go draws them, one after another.
+as SwarmKit manager/dispatcher/period.go draws them, one after another. Where the dispatcher has something to say that
+only the answer to a heartbeat would bring (another period, the removal of the node), it rouses the agent first.
 """
 
 from __future__ import annotations
@@ -17,11 +18,16 @@ DEFAULT_PERIOD: Micros = 5_000_000
 
 
 class Pulse(NamedTuple):
-    """A heartbeat as the dispatcher received it: `at`, and the `period` that the agent was told to wait."""
+    """A heartbeat as the dispatcher received it: `at`, and the `period` that the agent was told to wait.
+
+    `dozing`: the dispatcher agrees that the next ones are skipped. The agent must not doze on its own account, for
+    one of the two may know of a manager that the other does not.
+    """
 
     at: Micros
     period: Micros
     mean: Micros = DEFAULT_PERIOD  # the configured period that each is drawn around
+    dozing: bool = False
 
 
 class Streams(Protocol):
@@ -45,7 +51,7 @@ def first_pulse(session_id: str, out: Streams, mean: Micros = DEFAULT_PERIOD) ->
 
 def catch_up(pulse: Pulse, session_id: str, out: Streams) -> Pulse:
     """The latest heartbeat that would have been received by now, `pulse` being the last that was."""
-    at, period, mean = pulse
+    at, period, mean, _ = pulse
     if at + period > out.now:
         return pulse
     stream = out.stream(f"heartbeat/{session_id}/{at}")

@@ -2,7 +2,7 @@
 
 All are immutable and compare by value: "is this task dirty?" is a deep comparison of two task specs.
 Durations are whole microseconds, CPUs are nano-CPUs, memory is bytes. None means "not given", which in
-SwarmKit is often not the same as the default (reference/orchestration.md section 2, "Pitfall").
+SwarmKit is often not the same as the default.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ Times = tuple[Micros, Micros]  # both ends included; equal ends: always that
 class ContainerBehaviour:
     """How the simulated container of a task behaves (`x-sim`, SCENARIOS.md section 5). Assumed, not measured.
 
-    `run` None: until it is told to stop. `on_stop`: what a container that is told to stop ends as.
+    `run` None: until it is told to stop. `on_stop`: what a container that is told to stop ends as. `health`: how long
+    after its start a container's health check succeeds, where it has one.
     """
 
     pull: Times = (2_000_000, 2_000_000)
@@ -182,6 +183,7 @@ class ContainerBehaviour:
     run: Times | None = None
     exit: int = 0
     on_stop: str = "shutdown"  # or "complete"
+    health: Times = (0, 0)
 
 
 DEFAULT_BEHAVIOUR = ContainerBehaviour()
@@ -308,6 +310,24 @@ class ConfigSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RaftSpec:
+    """`raft:` of a scenario: whose rules the group follows, how its clocks run, and how it is handed over.
+
+    `by_clock`: no ticks; timeouts are measured by the clock, in units of `tick`, which is then a microsecond.
+    """
+
+    rules: str = "swarmkit"  # a name of raft.dialects
+    tick: Micros = 1_000_000
+    by_clock: bool = False
+    election_tick_most: int = 0  # of a timeout's draw; 0: etcd's range, election_tick to twice that less one
+    candidate_ticks: tuple[int, int] | None = None
+    backoff: bool = False
+    pre_vote: bool = False
+    check_quorum: bool = True
+    behind: Mapping[str, int] = field(default_factory=dict)  # how many of the last entries a member's log lacks
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterSpec:
     """`swarm:` of a scenario; SwarmKit's defaults (manager/manager.go, manager/state/raft/raft.go)."""
 
@@ -321,3 +341,4 @@ class ClusterSpec:
     node_cert_expiry: Micros = 90 * 86_400_000_000
     autolock: bool = False
     log_driver: Driver | None = None  # of tasks that name none (api/types.proto `TaskDefaults`)
+    raft: RaftSpec = RaftSpec()

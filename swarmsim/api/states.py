@@ -94,7 +94,7 @@ _S = TaskState
 _AGENT_PATH = (_S.ASSIGNED, _S.ACCEPTED, _S.PREPARING, _S.READY, _S.STARTING, _S.RUNNING)
 
 # What the agent may report, as the store sees it: the dispatcher keeps only the last status of each 100 ms, so
-# any later state of the path may follow any earlier one (reference/cluster.md 2.6 "last wins").
+# any later state of the path may follow any earlier one (dispatcher.go, `processUpdates`).
 _REPORTED = frozenset(
     (a, b) for a in _AGENT_PATH for b in (*_AGENT_PATH, _S.COMPLETE, _S.SHUTDOWN, _S.FAILED, _S.REJECTED) if b > a
 )

@@ -13,12 +13,15 @@ from typing import Any
 
 from ..api.states import Component
 from ..errors import ApiError, LeadershipLost
+from ..machine import SECOND, Micros
 from ..store.actions import Proposal
 from ..store.memory_store import COMPONENT_OF, MemoryStore
 from ..store.transaction import Transaction
 
 #: memory.go `MaxChangesPerTransaction`.
 MAX_CHANGES_PER_TRANSACTION = 200
+#: memory.go `WedgeTimeout`: a lock that is held for longer makes the leader hand over (raft.go `Run`).
+WEDGE_TIMEOUT: Micros = 30 * SECOND
 
 Done = Callable[[Any, Exception | None, int], None]  # result, error, cause
 Propose = Callable[[Proposal, int, Callable[[int], None]], None]  # proposal, cause, on_commit(cause)
@@ -51,6 +54,8 @@ class Proposer:
         self.leading = False
         self._queue: deque[Job] = deque()
         self._holder: Job | None = None
+        self._held_since: Micros = 0
+        self._handing_on = False
 
     # -- asking for the lock --
     def update(self, machine: str, change: Callable[[Any], Any], cause: int, done: Done) -> None:
@@ -65,9 +70,21 @@ class Proposer:
             self._next()
 
     def _next(self) -> None:
-        while self._holder is None and self._queue:
-            self._holder = self._queue.popleft()
-            self._run(self._holder)
+        """Hand the lock to whoever has waited longest. A loop, for many in a row may have nothing to propose."""
+        if self._handing_on:
+            return
+        self._handing_on = True
+        try:
+            while self._holder is None and self._queue:
+                self._holder = self._queue.popleft()
+                self._held_since = self.clock()
+                self._run(self._holder)
+        finally:
+            self._handing_on = False
+
+    def wedged(self, now: Micros) -> bool:
+        """Has one transaction held the lock for more than 30 s? (memory.go `Wedged`)"""
+        return self._holder is not None and now - self._held_since > WEDGE_TIMEOUT
 
     # -- holding it --
     def _run(self, job: Job) -> None:
@@ -87,7 +104,12 @@ class Proposer:
             return self._finish(job, job.results[0] if job.single else job.results, None, job.cause)
         if not self.leading:
             return self._finish(job, None, LeadershipLost(), job.cause)
-        return self.propose(Proposal(tuple(tx.actions), job.component), job.cause, self._committed)
+        try:
+            # The core may have stepped down without having said so yet.
+            self.propose(Proposal(tuple(tx.actions), job.component), job.cause, self._committed)
+        except ApiError as error:
+            self._finish(job, None, error, job.cause)
+        return None
 
     def _committed(self, cause: int) -> None:
         """The holder's proposal is committed and applied to the store."""
@@ -121,4 +143,5 @@ class Proposer:
 
 
 def component_of(machine: str) -> Component:
-    return COMPONENT_OF.get(machine, Component.ORCHESTRATOR)
+    """Of `jobs_orchestrator.2`, a second one beside the first, too."""
+    return COMPONENT_OF.get(machine.partition(".")[0], Component.ORCHESTRATOR)

@@ -1,16 +1,16 @@
 """The proxy: every manager serves every API, a follower by passing the request on to the leader.
 
-SwarmKit protobuf/plugin/raftproxy and manager/state/raft/raft.go `LeaderConn`; reference/cluster.md 2.1, 2.2. At most
-one hop; a broken connection is tried once more; without a leader for more than ten ticks the refusal is immediate. It
-also carries what the leader's dispatcher pushes to agents that are connected here.
+SwarmKit protobuf/plugin/raftproxy and manager/state/raft/raft.go `LeaderConn`. At most one hop; a call that a broken
+connection ended is tried once more (streams are not); without a leader for more than ten ticks the refusal is
+immediate. It also carries what the leader's dispatcher pushes to agents that are connected here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Any, Protocol
 
-from ..api.messages import Forwarded, KeepAlive, SessionEnded, SessionRequest, ToAgent
+from ..api.messages import AssignmentsRequest, Forwarded, KeepAlive, SessionEnded, SessionRequest, ToAgent
 from ..errors import ApiError
 from ..machine import SECOND, Address, Call, Handler, Machine, Micros, Outbox
 
@@ -21,6 +21,9 @@ NO_LEADER = (
 POLL: Micros = SECOND
 RETRY_POLL: Micros = SECOND // 2
 LOST_QUORUM_TICKS = 10
+
+#: Requests that open a stream: the client must try again by itself.
+STREAMS = (SessionRequest, AssignmentsRequest)
 
 #: gRPC service -> the machine that serves it on the leader.
 SERVED_BY = {"control": "controlapi", "dispatcher": "dispatcher", "ca": "ca", "membership": "raft"}
@@ -54,14 +57,25 @@ class Proxy(Machine):
         self.raft = raft
         self._relays: dict[str, str] = {}  # agent's host -> leader that its session goes to
 
+    def take_over(self, sessions: Mapping[str, tuple[str, str]], leader: str) -> None:
+        """A cluster that is handed over formed: which agents are connected here."""
+        if leader != self.node:
+            self._relays = {host: leader for host, (_, manager) in sessions.items() if manager == self.node}
+
     def on_call(self, call: Call, out: Outbox) -> Handler:
         if type(call.request) is KeepAlive:
             out.reply(call, True)  # this manager listens, though its Raft member may not have started yet
         elif type(call.request) is Forwarded:
-            out.fail(call, ApiError("ResourceExhausted", f"more than one redirect to leader from: {call.src.node}"))
+            out.fail(call, self._astray(call))
         else:
             out.start(self._pass_on(call, out))
         return None
+
+    def _astray(self, call: Call) -> ApiError:
+        """Another manager takes this one for the leader. It is one whose components have not begun, or it is not."""
+        if self.raft.leader_host() == self.node:
+            return ApiError("Aborted", f"{call.service} is stopped")
+        return ApiError("ResourceExhausted", f"more than one redirect to leader from: {call.src.node}")
 
     def _pass_on(self, call: Call, out: Outbox) -> Generator[Any, Any, None]:
         try:
@@ -76,12 +90,24 @@ class Proxy(Machine):
         try:
             return (yield from self._ask(leader, call, out))
         except ApiError as error:
-            if "connection error" not in error.text or call.service != "control":
+            if "connection error" not in error.text or type(call.request) in STREAMS:
                 raise
-        # The connection broke: wait for a leader that answers, and try exactly once more.
-        yield out.sleep(RETRY_POLL)
-        leader = yield from self._leader(call, out)
+        leader = yield from self._healthy_leader(call, out)
         return (yield from self._ask(leader, call, out))
+
+    def _healthy_leader(self, call: Call, out: Outbox) -> Generator[Any, Any, str]:
+        """After a broken connection: every 500 ms, until a leader says that its Raft member serves."""
+        while True:
+            yield out.sleep(RETRY_POLL)
+            leader = yield from self._leader(call, out)
+            if leader == self.node:
+                return leader
+            try:
+                yield out.call(Address(leader, "raft"), KeepAlive(), max(call.deadline - out.now, 1))
+                return leader
+            except ApiError:
+                if out.now >= call.deadline:
+                    raise ApiError("DeadlineExceeded", "context deadline exceeded") from None
 
     def _ask(self, leader: str, call: Call, out: Outbox) -> Generator[Any, Any, Any]:
         served_by = SERVED_BY[call.service]

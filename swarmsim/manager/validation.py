@@ -1,46 +1,42 @@
-"""What the control API accepts: SwarmKit's rules with its texts (manager/controlapi/service.go and its kin).
+"""What a service's spec may say: SwarmKit's rules with its texts (manager/controlapi/service.go, common.go).
 
-reference/cluster.md 2.13. Every refusal is an `ApiError` as gRPC carries it.
+Every refusal is an `ApiError` as gRPC carries it. Runtimes other than containers do not exist here.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from ..api.constraints import ConstraintError, parse_constraints
-from ..api.objects import Config, Network, Secret, Service
+from ..api.objects import Config, Secret, Service
 from ..api.specs import (
-    ConfigSpec,
+    ContainerSpec,
     EndpointSpec,
     FileReference,
     GlobalJob,
     HealthConfig,
-    IpamConfig,
-    NetworkSpec,
     PublishMode,
     Replicated,
     ReplicatedJob,
     ResolutionMode,
     Resources,
-    SecretSpec,
     ServiceSpec,
     TaskSpec,
     UpdateConfig,
 )
-from ..api.states import TaskState
 from ..errors import ApiError
+from .templates import TemplateError, check_templates
 
-_DNS_NAME = re.compile(r"^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$")
-_FILE_NAME = re.compile(r"^[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?$")
+# The original's `^[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*$`, in a form that cannot take exponential time.
+_DNS_NAME = re.compile(r"[a-zA-Z0-9]+(?:[-_]+[A-Za-z0-9]+)*")
 # distribution/reference: [domain[:port]/]path[:tag][@digest]; enough of it to tell a reference from a slip.
 _PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _DOMAIN = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]+)?"
-_IMAGE = re.compile(
-    rf"^(?:{_DOMAIN}/)?{_PATH}(?:/{_PATH})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{{32,}})?$"
-)
+_TAG, _DIGEST = r"\w[\w.-]{0,127}", r"[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,}"
+_IMAGE = re.compile(rf"(?:{_DOMAIN}/)?{_PATH}(?:/{_PATH})*(?::{_TAG})?(?:@{_DIGEST})?", re.ASCII)
+_IDENTIFIER = re.compile(r"[a-f0-9]{64}")  # an image's id is no reference
 MIN_NANO_CPUS = 1_000_000
 MIN_MEMORY = 4 << 20
 PREDEFINED = "com.docker.swarm.predefined"
@@ -57,14 +53,16 @@ def is_job(spec: ServiceSpec) -> bool:
 def check_name(name: str) -> None:
     if not name:
         raise invalid("meta: name must be provided")
-    if not _DNS_NAME.match(name):
+    if not _DNS_NAME.fullmatch(name):
         raise invalid("name must be valid as a DNS name component")
     if len(name) > 63:
         raise invalid("name must be 63 characters or fewer")
 
 
-def check_service_spec(spec: ServiceSpec) -> None:
+def check_service_spec(spec: ServiceSpec | None) -> None:
     """service.go `validateServiceSpec`, in its order."""
+    if spec is None:
+        raise invalid("invalid argument")
     check_name(spec.name)
     check_task_spec(spec.task)
     check_mode(spec)
@@ -86,7 +84,9 @@ def check_task_spec(task: TaskSpec) -> None:
             parse_constraints(task.placement.constraints)
         except ConstraintError as error:
             raise invalid(str(error)) from None
-    check_container(task)
+    check_references_shape(task.container.secrets, "secret")
+    check_references_shape(task.container.configs, "config")
+    check_container(task.container)
 
 
 def check_resources(r: Resources) -> None:
@@ -96,11 +96,14 @@ def check_resources(r: Resources) -> None:
         raise invalid(f"invalid memory value {r.memory_bytes}: Must be at least 4MiB")
 
 
-def check_container(task: TaskSpec) -> None:
-    container = task.container
+def check_container(container: ContainerSpec) -> None:
+    try:
+        check_templates(container)
+    except TemplateError as error:
+        raise invalid(str(error)) from None
     if not container.image:
         raise invalid("ContainerSpec: image reference must be provided")
-    if not _IMAGE.match(container.image):
+    if not _IMAGE.fullmatch(container.image) or _IDENTIFIER.fullmatch(container.image):
         raise invalid(f'ContainerSpec: "{container.image}" is not a valid repository/tag')
     seen = set()
     for mount in container.mounts:
@@ -109,8 +112,6 @@ def check_container(task: TaskSpec) -> None:
         seen.add(mount.target)
     if container.healthcheck is not None:
         check_health(container.healthcheck)
-    check_references_shape(container.secrets, "secret")
-    check_references_shape(container.configs, "config")
 
 
 def check_health(health: HealthConfig) -> None:
@@ -173,12 +174,9 @@ def check_endpoint(endpoint: EndpointSpec | None) -> None:
     ingress = [p for p in endpoint.ports if p.publish_mode is PublishMode.INGRESS]
     if endpoint.mode is ResolutionMode.DNSRR and ingress:
         raise invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
-    seen = set()
-    for port in ingress:
-        key = (port.published_port, port.protocol)
-        if port.published_port and key in seen:
-            raise invalid("EndpointSpec: duplicate published ports provided")
-        seen.add(key)
+    published = [(p.published_port, p.protocol) for p in endpoint.ports if p.published_port]
+    if len(set(published)) < len(published):
+        raise invalid("EndpointSpec: duplicate published ports provided")
 
 
 def needs_ingress(spec: ServiceSpec) -> bool:
@@ -217,94 +215,7 @@ def check_references(spec: ServiceSpec, tx: Any) -> None:
 
 
 def check_update(old: ServiceSpec, new: ServiceSpec) -> None:
-    if old.name != new.name:
-        raise ApiError("Unimplemented", "renaming services is not supported")
     if type(old.mode) is not type(new.mode):
         raise ApiError("Unimplemented", "service mode change is not allowed")
-
-
-def check_network_spec(spec: NetworkSpec) -> None:
-    check_name(spec.name)
-    if spec.ingress and spec.attachable:
-        raise invalid("ingress network cannot be attachable")
-    if PREDEFINED in spec.labels:
-        text = f"label {PREDEFINED} is for internally created predefined networks and cannot be applied by users"
-        raise ApiError("PermissionDenied", text)
-    for config in spec.ipam:
-        check_ipam(config)
-
-
-def check_ipam(config: IpamConfig) -> None:
-    try:
-        subnet = ipaddress.ip_network(config.subnet, strict=False)
-    except ValueError:
-        raise invalid(f"ipam configuration: invalid subnet {config.subnet}") from None
-    if config.range:
-        try:
-            inner = ipaddress.ip_network(config.range, strict=False)
-        except ValueError:
-            raise invalid(f"ipam configuration: invalid range {config.range}") from None
-        if inner.version != subnet.version or inner.network_address not in subnet:
-            raise invalid(f"ipam configuration: subnet {config.subnet} does not contain range {config.range}")
-    if config.gateway:
-        try:
-            gateway = ipaddress.ip_address(config.gateway)
-        except ValueError:
-            raise invalid(f"ipam configuration: invalid gateway {config.gateway}") from None
-        if gateway not in subnet:
-            raise invalid(f"ipam configuration: subnet {config.subnet} does not contain gateway {config.gateway}")
-
-
-def check_network_unused(network: Network, tx: Any) -> None:
-    def refuse(text: str) -> ApiError:
-        return ApiError("FailedPrecondition", text)
-
-    if network.predefined:
-        raise refuse(f"network {network.name} ({network.id}) is a swarm predefined network and cannot be removed")
-    for service in tx.all(Service):
-        if network.spec.ingress and needs_ingress(service.spec):
-            raise refuse(f"ingress network cannot be removed because service {service.id} depends on it")
-        if any(a.target in (network.id, network.name) for a in service.spec.task.networks):
-            raise refuse(f"network {network.id} is in use by service {service.id}")
-        for task in tx.tasks_of_service(service.id):
-            live = task.desired_state <= TaskState.RUNNING and task.status.state <= TaskState.RUNNING
-            if live and any(a.network_id == network.id for a in task.networks):
-                raise refuse(f"network {network.id} is in use by task {task.id}")
-
-
-def _check_file_name(name: str) -> None:
-    if not name:
-        raise invalid("name must be provided")
-    if len(name) > 64 or not _FILE_NAME.match(name):
-        raise invalid(
-            "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, "
-            "and the start and end character must be [a-zA-Z0-9]"
-        )
-
-
-def check_secret_spec(spec: SecretSpec) -> None:
-    _check_file_name(spec.name)
-    if spec.driver is not None:
-        if not spec.driver.name:
-            raise invalid("secret driver must have a name")
-        return
-    if not 0 < len(spec.data) < 512_000:
-        raise invalid("secret data must be larger than 0 and less than 512000 bytes")
-
-
-def check_config_spec(spec: ConfigSpec) -> None:
-    _check_file_name(spec.name)
-    if not 0 < len(spec.data) < 1_024_000:
-        raise invalid("config data must be larger than 0 and less than 1024000 bytes")
-
-
-def check_file_unused(obj: Any, word: str, tx: Any) -> None:
-    users = []
-    for service in tx.all(Service):
-        container = service.spec.task.container
-        references = container.secrets if word == "secret" else container.configs
-        if any(r.name == obj.name for r in references):
-            users.append(service.name)
-    if users:
-        noun = "service" if len(users) == 1 else "services"
-        raise invalid(f"{word} '{obj.name}' is in use by the following {noun}: {', '.join(users)}")
+    if old.name != new.name:
+        raise ApiError("Unimplemented", "renaming services is not supported")

@@ -8,7 +8,8 @@ Only the leader's transactions make actions; every manager applies the same acti
 stores are equal at equal indexes. Objects are immutable and shared by all managers' stores.
 
 Departures from the original (2026-11-24): no size limit of 1.5 MiB on a transaction (the split at 200 changes is
-kept, the one at 3/4 of the limit is not); names of resources and extensions do not exist.
+kept, the one at 3/4 of the limit is not); names of resources and extensions do not exist; nobody can watch from an old
+version on (`WatchFrom`), for there is no watch API.
 """
 
 from .actions import Action, ActionKind, Change, Proposal

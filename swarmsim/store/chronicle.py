@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from ..api.health import first_verdict, health_check
 from ..api.objects import Node, Service, Task
 from ..api.specs import (
+    ContainerSpec,
     Global,
     GlobalJob,
     PublishMode,
@@ -157,15 +159,21 @@ _DEFAULT_UPDATE = UpdateConfig()
 def _times(spec: ServiceSpec) -> tuple[Micros, Micros, Micros, int, Micros, Micros]:
     """How long its parts may take, with SwarmKit's defaults (api/defaults/service.go), for the bound of convergence."""
     restart, container, update = spec.task.restart, spec.task.container, spec.update or _DEFAULT_UPDATE
-    behaviour = container.behaviour
     return (
         DEFAULT_DELAY if restart is None or restart.delay is None else restart.delay,
-        behaviour.pull[1] + behaviour.start[1],
+        _start_time(container),
         DEFAULT_STOP_GRACE if container.stop_grace_period is None else container.stop_grace_period,
         update.parallelism,
         update.delay,
         DEFAULT_MONITOR if update.monitor is None else update.monitor,
     )
+
+
+def _start_time(container: ContainerSpec) -> Micros:
+    """At most from PREPARING to RUNNING: the pull, the start, and the health check's first word."""
+    behaviour, health = container.behaviour, health_check(container)
+    known = first_verdict(health, behaviour.health[1]).after if health else 0
+    return behaviour.pull[1] + behaviour.start[1] + known
 
 
 def _wanted(mode: Any) -> int:

@@ -114,7 +114,9 @@ class MemoryStore:
             if obj.node_id:
                 _discard(self._by_node, obj.node_id, obj.id)
         elif type(obj) in self._names:
-            self._names[type(obj)].pop(obj.name.lower(), None)
+            names, key = self._names[type(obj)], obj.name.lower()
+            if names.get(key) == obj.id:  # else another object has the name by now (a swap, a snapshot)
+                del names[key]
 
     def _reindex(self, old: Any, new: Any) -> None:
         if type(new) is Task:
@@ -131,16 +133,19 @@ class MemoryStore:
         return self.index, tuple(obj for table in self.tables.values() for obj in table.values())
 
     def restore(self, saved: tuple[int, tuple[Any, ...]]) -> list[Change]:
-        """Become the snapshot; returns updates of what is in both, creations, then deletions (memory.go `Restore`)."""
+        """Become the snapshot (memory.go `Restore`).
+
+        Returns, kind by kind, updates of what is in both and creations in the snapshot's order, then deletions.
+        """
         index, objects = saved
-        keep = {(type(obj), obj.id) for obj in objects}
-        changes = []
+        saved_tables: Tables = {kind: {} for kind in self.tables}
         for obj in objects:
-            known = obj.id in self.tables[type(obj)]
-            changes.append(self._apply_one(UPDATE if known else CREATE, obj, 0))
+            saved_tables[type(obj)][obj.id] = obj
+        changes: list[Change] = []
         for kind, table in self.tables.items():
-            for id in [i for i in table if (kind, i) not in keep]:
-                changes.append(self._apply_one(REMOVE, table[id], 0))
+            kept = saved_tables[kind]
+            changes += [self._apply_one(UPDATE if id in table else CREATE, obj, 0) for id, obj in kept.items()]
+            changes += [self._apply_one(REMOVE, table[id], 0) for id in [i for i in table if i not in kept]]
         self.index = index
         return changes
 

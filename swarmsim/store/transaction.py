@@ -11,7 +11,7 @@ from typing import Any
 from ..api.objects import Task
 from ..errors import ApiError
 from .actions import CREATE, REMOVE, UPDATE, Action
-from .memory_store import MemoryStore, SlotKey, slot_key
+from .memory_store import NAMED, MemoryStore, SlotKey, slot_key
 
 
 class ExistsError(ApiError):
@@ -55,11 +55,13 @@ class Transaction:
         return self.store.tables[kind].get(id)
 
     def by_name(self, kind: type, name: str) -> Any | None:
-        for obj in self._written.get(kind, {}).values():
+        written = self._written.get(kind, {})
+        for obj in written.values():
             if obj is not None and obj.name.lower() == name.lower():
                 return obj
         found = self.store.by_name(kind, name)
-        return None if found is None else self.get(kind, found.id)
+        # What was written here has another name by now, or is gone.
+        return None if found is None or found.id in written else found
 
     def all(self, kind: type) -> list[Any]:
         return self._merged(kind, list(self.store.tables[kind].values()), lambda obj: True)
@@ -85,39 +87,40 @@ class Transaction:
 
     # -- writing --
     def create(self, obj: Any, cause: int | None = None) -> Any:
-        """Raises `ExistsError`, `NameConflictError`. Returns the object as it will be stored."""
+        """Raises `NameConflictError` (looked at first, as services.go does), `ExistsError`. Returns what is stored."""
         kind = type(obj)
+        if kind in NAMED and self.by_name(kind, obj.name) is not None:
+            raise NameConflictError
         if self.get(kind, obj.id) is not None:
             raise ExistsError
-        self._check_name(kind, obj)
         new = obj.evolve(version=self._version, created_at=self.now, updated_at=self.now)
         return self._write(CREATE, kind, new, cause)
 
     def update(self, obj: Any, cause: int | None = None) -> Any:
-        """Replace the stored object; `obj.version` must be the stored one's. Raises `SequenceError` and others."""
+        """Replace the stored object; `obj.version` must be the stored one's.
+
+        Raises `NameConflictError`, `NotExistError`, `SequenceError`, in this order.
+        """
         kind = type(obj)
+        if kind in NAMED:
+            other = self.by_name(kind, obj.name)
+            if other is not None and other.id != obj.id:
+                raise NameConflictError
         old = self.get(kind, obj.id)
         if old is None:
             raise NotExistError
         if obj.version != old.version:
             raise SequenceError
-        self._check_name(kind, obj)
         new = obj.evolve(version=self._version, updated_at=self.now)
         return self._write(UPDATE, kind, new, cause)
 
     def delete(self, kind: type, id: str, cause: int | None = None) -> None:
+        """Raises `NotExistError`."""
         old = self.get(kind, id)
         if old is None:
             raise NotExistError
         self._write(REMOVE, kind, old, cause)
         self._written[kind][id] = None
-
-    def _check_name(self, kind: type, obj: Any) -> None:
-        if kind not in self.store._names:
-            return
-        other = self.by_name(kind, obj.name)
-        if other is not None and other.id != obj.id:
-            raise NameConflictError
 
     def _write(self, action: Any, kind: type, new: Any, cause: int | None) -> Any:
         self._written.setdefault(kind, {})[new.id] = new

@@ -1,9 +1,9 @@
 """The allocator machine: gives networks, services, nodes and tasks what they need, and moves tasks NEW -> PENDING.
 
-SwarmKit manager/allocator/{allocator,network}.go; reference/cluster.md 2.12. One loop over commits: networks, services
-and nodes are allocated and written one by one as their changes are seen, always from the latest object in the store;
-tasks are gathered and written in one batch at the end of the commit. What cannot be allocated waits in a list, which
-is tried again when something was freed or, at a commit, more than five minutes after the last try.
+SwarmKit manager/allocator/{allocator,network}.go. One loop over commits: networks, services and nodes are allocated and
+written one by one as their changes are seen, always from the latest object in the store; tasks are gathered and written
+in one batch at the end of the commit. What cannot be allocated waits in a list, which is tried again when something was
+freed or, at a commit, more than five minutes after the last try.
 """
 
 from __future__ import annotations

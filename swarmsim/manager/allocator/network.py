@@ -1,6 +1,6 @@
 """Subnets and addresses: what each overlay network, service, task and node holds.
 
-Docker's libnetwork/cnmallocator/networkallocator.go with the default IPAM; reference/cluster.md 2.12 "Addresses".
+Docker's libnetwork/cnmallocator/networkallocator.go with the default IPAM.
 Pure book-keeping in memory; `allocator` decides when to ask and writes the answers to the store. Inside a subnet
 addresses are handed out serially (the next free after the last), so a freed one is not reused at once.
 """

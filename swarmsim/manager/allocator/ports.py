@@ -1,7 +1,7 @@
 """Published ports of the routing mesh: one space of numbers for each protocol, for the whole cluster.
 
-SwarmKit manager/allocator/portallocator.go; reference/cluster.md 2.12 "Ports". Only ingress-mode ports are
-allocated; host-mode ports are copied as they are, and clashes are the scheduler's business.
+SwarmKit manager/allocator/portallocator.go. Only ingress-mode ports are allocated; host-mode ports are copied as they
+are, and clashes are the scheduler's business.
 """
 
 from __future__ import annotations

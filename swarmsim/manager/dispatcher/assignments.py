@@ -15,6 +15,8 @@ from ...store.memory_store import MemoryStore
 
 ASSIGNED, RUNNING = TaskState.ASSIGNED, TaskState.RUNNING
 
+Dependency = tuple[type, str]  # (Secret or Config, id)
+
 
 class AssignmentSet:
     """The tasks and dependencies that one node was told of, and what it has not been told yet."""
@@ -22,17 +24,20 @@ class AssignmentSet:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._tasks: dict[str, Task] = {}
-        self._users: dict[tuple[type, str], dict[str, None]] = {}  # dependency -> tasks that use it
+        self._needs: dict[str, list[Dependency]] = {}  # task -> what it uses, as found when it came
+        self._users: dict[Dependency, dict[str, None]] = {}  # dependency -> tasks that use it
         self._sequence = 0
         self._changed: dict[str, tuple[Task | None, int]] = {}  # None: removed
-        self._new: dict[tuple[type, str], bool] = {}  # dependency -> True: send, False: remove
-
-    @property
-    def modifications(self) -> int:
-        return len(self._changed) + len(self._new)
+        self._new: dict[Dependency, bool] = {}  # True: send, False: remove
+        self.modifications = 0  # events since the last message, however little there is to tell
 
     def add_or_update(self, task: Task, cause: int) -> bool:
         """A task of this node was written; returns whether the node must be told of something."""
+        told = self._add_or_update(task, cause)
+        self.modifications += told
+        return told
+
+    def _add_or_update(self, task: Task, cause: int) -> bool:
         if task.status.state < ASSIGNED:
             return False
         known = self._tasks.get(task.id)
@@ -49,12 +54,14 @@ class AssignmentSet:
         if self._tasks.pop(task.id, None) is None:
             return False
         self._release(task)
+        self._needs.pop(task.id, None)
         self._changed[task.id] = (None, cause)
+        self.modifications += 1
         return True
 
-    def _dependencies(self, task: Task) -> list[tuple[type, str]]:
+    def _dependencies(self, task: Task) -> list[Dependency]:
         spec = task.spec.container
-        wanted: list[tuple[type, str]] = []
+        wanted: list[Dependency] = []
         for kind, references in ((Secret, spec.secrets), (Config, spec.configs)):
             for reference in references:
                 found: Any = self._store.by_name(kind, reference.name)
@@ -63,20 +70,23 @@ class AssignmentSet:
         return wanted
 
     def _use(self, task: Task) -> None:
-        if not task.spec.container.secrets and not task.spec.container.configs:
-            return
-        for key in self._dependencies(task):
+        needs = self._dependencies(task)
+        if needs:
+            self._needs[task.id] = needs
+        for key in needs:
             users = self._users.setdefault(key, {})
             if not users:
                 self._new[key] = True
             users[task.id] = None
 
     def _release(self, task: Task) -> bool:
+        """Each dependency without another user is removed, also one that was never sent (`releaseTaskDependencies`)."""
         told = False
-        for key in [k for k, users in self._users.items() if task.id in users]:
-            del self._users[key][task.id]
-            if not self._users[key]:
-                del self._users[key]
+        for key in self._needs.get(task.id) or self._dependencies(task):
+            users = self._users.get(key, {})
+            users.pop(task.id, None)
+            if not users:
+                self._users.pop(key, None)
                 self._new[key] = False
                 told = True
         return told
@@ -84,6 +94,7 @@ class AssignmentSet:
     def message(self, complete: bool) -> AssignmentsMessage:
         """Everything that was gathered, as the next message of the stream."""
         applies_to, self._sequence = str(self._sequence), self._sequence + 1
+        self.modifications = 0
         changed, self._changed = self._changed, {}
         new, self._new = self._new, {}
         tables: Any = self._store.tables

@@ -1,11 +1,13 @@
 """The dispatcher: stage five. Sessions of agents, their heartbeats, their assignments, their reports.
 
-SwarmKit manager/dispatcher/dispatcher.go and nodes.go; reference/cluster.md 2.6. Runs on the leader only. It alone
-decides that a node is DOWN: a heartbeat that is missed for three periods. Reports are gathered for 100 ms and written
-in one batch, the last of a task wins, so quick intermediate states can be missing in the store.
+SwarmKit manager/dispatcher/dispatcher.go and nodes.go. Runs on the leader only. It alone decides that a node is DOWN: a
+heartbeat that is missed for three periods. Reports are gathered for 100 ms and written in one batch, the last of a task
+wins, so quick intermediate states can be missing in the store. A node that is removed keeps its streams until its next
+heartbeat is refused, so within these seconds it is still told what becomes of its tasks.
 
-Leaves out: log streams; volumes. A status-only change of a node object is not pushed to its agent, which would
-ignore it. See `assignments` for what a node is sent, `heartbeat` for the numbers.
+Leaves out: log streams; volumes; values of secrets that a driver's plugin gives; the last session message of a
+dispatcher that stops. A status-only change of a node object is not pushed to its agent, which would ignore it. See
+`assignments` for what a node is sent, `writes` for what is stored, `heartbeat` for the numbers.
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ from ...api.messages import (
     Forwarded,
     HeartbeatRequest,
     MembersChanged,
+    Rouse,
     SessionEnded,
     SessionMessage,
     SessionRequest,
     ToAgent,
     UpdateTaskStatusRequest,
 )
-from ...api.objects import Cluster, Node, NodeDescription, NodeStatus, Task, TaskStatus
-from ...api.states import NodeState, TaskState
+from ...api.objects import Cluster, Node, Task, TaskStatus
+from ...api.states import NodeState
 from ...errors import ApiError
 from ...machine import Address, Call, Disturbed, Handler, Machine, Micros, Outbox
 from ...store.actions import CREATE, REMOVE, UPDATE, Change
@@ -44,10 +47,10 @@ from .heartbeat import (
     UNKNOWN_MULTIPLIER,
     RateLimit,
 )
+from .writes import NodeUpdate, node_change, orphaned_change, status_change, unknown_change
 
 ASSIGNMENT_INTERVAL: Micros = 100_000
 ASSIGNMENT_ITEMS = 100
-MOVED_TO_UNKNOWN = 'Node moved to "unknown" state due to leadership change in cluster'
 UNKNOWN_FAILURE = 'heartbeat failure for node in "unknown" state'
 HEARTBEAT_FAILURE = "heartbeat failure"
 
@@ -70,26 +73,18 @@ class Session:
     assignments: AssignmentSet | None = None
 
 
-@dataclass(slots=True)
-class NodeUpdate:
-    """A node's state (and what it says of itself) to be written with the next batch."""
-
-    state: NodeState
-    message: str
-    cause: int
-    description: NodeDescription | None = None
-    addr: str = ""
-
-
 class Dispatcher(Machine):
-    """`members()` gives the hosts of all Raft members. `formed`: node id -> session id of a cluster handed over."""
+    """`members()` gives the hosts of all Raft members.
+
+    `formed`: of a cluster that is handed over, node id -> (session id, the manager that its agent is connected to).
+    """
 
     def __init__(
         self,
         node: str,
         store: MemoryStore,
         members: Callable[[], tuple[str, ...]],
-        formed: Mapping[str, str] | None = None,
+        formed: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self.node = node
         self.store = store
@@ -119,7 +114,9 @@ class Dispatcher(Machine):
         """A cluster that is handed over formed: every agent is connected, heartbeats in drawn phases."""
         assert self.formed is not None
         for node in self.store.nodes.values():
-            session = self.sessions[node.id] = Session(node.id, node.hostname, self.formed[node.id])
+            id, manager = self.formed[node.id]
+            via = "" if manager == self.node else manager
+            session = self.sessions[node.id] = Session(node.id, node.hostname, id, via)
             session.assignments = AssignmentSet(self.store)
             session.assignments.message(complete=True)
             session.pulse = first_pulse(session.id, out, self._period)
@@ -130,23 +127,14 @@ class Dispatcher(Machine):
     def _mark_unknown(self, out: Outbox) -> Generator[Any, Any, None]:
         """dispatcher.go `markNodesUnknown`: nodes already DOWN stay so, with a fresh 24 h timer."""
         nodes = list(self.store.nodes.values())
-        yield out.batch([self._unknown_change(node.id) for node in nodes if node.status.state != NodeState.DOWN])
+        yield out.batch([unknown_change(node.id) for node in nodes if node.status.state != NodeState.DOWN])
         for node in nodes:
             if node.status.state == NodeState.DOWN:
                 self._await_orphaning(node.id, node.hostname, out)
                 continue
             session = self.sessions.setdefault(node.id, Session(node.id, node.hostname))
-            session.pulse = Pulse(out.now, draw_period(self._period, out.rng) * UNKNOWN_MULTIPLIER, self._period)
+            session.pulse = Pulse(out.now, self.unknown_period(draw_period(self._period, out.rng)), self._period)
             self._await_beat(session, out)
-
-    def _unknown_change(self, node_id: str) -> Callable[[Any], Any]:
-        def change(tx: Any) -> None:
-            node: Node | None = tx.get(Node, node_id)
-            if node is not None and node.status.state != NodeState.DOWN:
-                status = NodeStatus(NodeState.UNKNOWN, MOVED_TO_UNKNOWN, node.status.addr)
-                tx.update(node.evolve(status=status))
-
-        return change
 
     # -- requests --
     def on_call(self, call: Call, out: Outbox) -> Handler:
@@ -154,6 +142,7 @@ class Dispatcher(Machine):
         if type(request) is Forwarded:
             via, host, request = call.src.node, request.origin, request.request
         try:
+            self._authorize(request.node_id)
             if type(request) is HeartbeatRequest:
                 out.reply(call, self._heartbeat(request, out))
             elif type(request) is UpdateTaskStatusRequest:
@@ -168,6 +157,12 @@ class Dispatcher(Machine):
         except ApiError as error:
             out.fail(call, error)
         return None
+
+    def _authorize(self, node_id: str) -> None:
+        """A node that was removed is refused, whatever it asks (ca/auth.go, blacklisted certificates)."""
+        cluster = self.store.cluster
+        if cluster is not None and any(id == node_id for id, _ in cluster.blacklisted):
+            raise ApiError("PermissionDenied", f"Permission denied: node {node_id} was removed from swarm")
 
     def _known(self, node_id: str, session_id: str) -> Session:
         session = self.sessions.get(node_id)
@@ -188,10 +183,12 @@ class Dispatcher(Machine):
         self._registering.append((call, request, via, out.cause))
         update = NodeUpdate(NodeState.READY, "", out.cause, request.description, request.addr)
         self._nodes[request.node_id] = update
+        self.down.pop(request.node_id, None)
+        out.cancel_timer(("orphan", request.node_id))
         self._await_batch(out)
 
     def _registered(self, call: Call, request: SessionRequest, via: str, out: Outbox) -> None:
-        """The batch is committed: the session exists from now on."""
+        """The batch is committed: the session exists from now on, or goes on with the timer that it has."""
         node: Node | None = self.store.get(Node, request.node_id)
         if node is None:
             return out.fail(call, ApiError("NotFound", "node not found"))
@@ -201,11 +198,10 @@ class Dispatcher(Machine):
             session = self.sessions[node.id] = Session(node.id, host)
         if not session.id or session.id != request.session_id:
             session.id = new_id(out.rng)
+            session.host = host
             out.emit(NodeRegistered(host, session.id, self.node))
+            self._beat(session, out)
         session.host, session.via, session.assignments = host, via, None
-        self.down.pop(node.id, None)
-        out.cancel_timer(("orphan", node.id))
-        self._beat(session, out)
         out.reply(call, self._session_message(session, node))
         return None
 
@@ -219,7 +215,7 @@ class Dispatcher(Machine):
         return self._beat(session, out, dozing=request.dozing and out.quiet(session.host, *self.members()))
 
     def _beat(self, session: Session, out: Outbox, dozing: bool = False) -> Pulse:
-        session.pulse = Pulse(out.now, draw_period(self._period, out.rng), self._period)
+        session.pulse = Pulse(out.now, draw_period(self._period, out.rng), self._period, dozing)
         session.dozing = dozing
         if dozing:
             out.cancel_timer(("node", session.node_id))
@@ -227,20 +223,38 @@ class Dispatcher(Machine):
             self._await_beat(session, out)
         return session.pulse
 
+    def grace(self, period: Micros) -> Micros:
+        """nodes.go `AddOrUpdate`: so long may a heartbeat be awaited that is due after `period`."""
+        return period * GRACE_MULTIPLIER
+
+    def unknown_period(self, period: Micros) -> Micros:
+        """nodes.go `AddUnknown`: a node that has not registered with a new leader yet counts as if its period were."""
+        return period * UNKNOWN_MULTIPLIER
+
     def _await_beat(self, session: Session, out: Outbox) -> None:
         """The node is DOWN when nothing is heard within the grace after its last heartbeat."""
-        session.grace = session.pulse.period * GRACE_MULTIPLIER
+        session.grace = self.grace(session.pulse.period)
         left = max(session.pulse.at + session.grace - out.now, 0)
         out.set_timer(("node", session.node_id), left, awaits=session.host)
 
-    def _disturbed(self, out: Outbox) -> None:
+    def _disturbed(self, node: str, out: Outbox) -> None:
         """Heartbeats may fail from now on: find out when the last were, and await the next."""
         members = self.members()
+        everybody = not node or node in members
         for session in self.sessions.values():
-            if session.dozing and not out.quiet(session.host, *members):
-                session.pulse = catch_up(session.pulse, session.id, out)
-                session.dozing = False
-                self._await_beat(session, out)
+            if session.dozing and (everybody or session.host == node) and not out.quiet(session.host, *members):
+                self._wake(session, out)
+
+    def _wake(self, session: Session, out: Outbox) -> None:
+        session.pulse = catch_up(session.pulse, session.id, out)
+        session.dozing = False
+        self._await_beat(session, out)
+
+    def _rouse(self, session: Session, out: Outbox) -> None:
+        """The answer to its next heartbeat will be another than the agent expects: it must be sent."""
+        if session.dozing:
+            self._wake(session, out)
+            self._push(session, Rouse(session.id), out)
 
     def _update_statuses(self, request: UpdateTaskStatusRequest, out: Outbox) -> None:
         self._known(request.node_id, request.session_id)
@@ -264,7 +278,7 @@ class Dispatcher(Machine):
     def _await_batch(self, out: Outbox) -> None:
         if self._flushing:
             return
-        if len(self._statuses) + len(self._nodes) >= BATCH_ITEMS:
+        if max(len(self._statuses), len(self._nodes)) >= BATCH_ITEMS:
             out.set_timer("batch", 0)
         else:
             out.set_timer("batch", BATCH_INTERVAL - (out.now - self._phase) % BATCH_INTERVAL)
@@ -274,8 +288,8 @@ class Dispatcher(Machine):
         statuses, self._statuses = self._statuses, {}
         nodes, self._nodes = self._nodes, {}
         registering, self._registering = self._registering, []
-        changes = [self._status_change(id, status, cause, out) for id, (status, cause) in statuses.items()]
-        changes += [self._node_change(id, update) for id, update in nodes.items()]
+        changes = [status_change(id, status, cause, self.node) for id, (status, cause) in statuses.items()]
+        changes += [node_change(id, update) for id, update in nodes.items()]
         yield out.batch(changes)
         self._flushing = False
         self._phase = out.now % BATCH_INTERVAL  # the ticker is reset after each batch
@@ -285,32 +299,6 @@ class Dispatcher(Machine):
             out.cause = cause
         if self._statuses or self._nodes or self._registering:
             self._await_batch(out)
-
-    def _status_change(self, id: str, status: TaskStatus, cause: int, out: Outbox) -> Callable[[Any], Any]:
-        """An equal status, or one that goes back, is ignored."""
-
-        def change(tx: Any) -> None:
-            task: Task | None = tx.get(Task, id)
-            if task is None or status.state < task.status.state:
-                return
-            applied = status.evolve(applied_by=self.node, applied_at=tx.now)
-            if applied.evolve(applied_at=task.status.applied_at, applied_by=task.status.applied_by) == task.status:
-                return
-            tx.update(task.evolve(status=applied), cause=cause)
-
-        return change
-
-    def _node_change(self, id: str, update: NodeUpdate) -> Callable[[Any], Any]:
-        def change(tx: Any) -> None:
-            node: Node | None = tx.get(Node, id)
-            if node is None:
-                return
-            status = NodeStatus(update.state, update.message, update.addr or node.status.addr)
-            tx.update(
-                node.evolve(status=status, description=update.description or node.description), cause=update.cause
-            )
-
-        return change
 
     # -- timers --
     def on_timer(self, name: Any, out: Outbox) -> Handler:
@@ -331,9 +319,13 @@ class Dispatcher(Machine):
 
     def _expired(self, session: Session, out: Outbox) -> None:
         """No heartbeat within the grace: the node is DOWN, its session invalid (dispatcher.go `markNodeNotReady`)."""
+        if self.store.get(Node, session.node_id) is None:
+            return  # it was removed meanwhile
         out.emit(HeartbeatExpired(session.host, out.now - session.pulse.at, session.grace))
         message = HEARTBEAT_FAILURE if session.id else UNKNOWN_FAILURE
-        self._nodes[session.node_id] = NodeUpdate(NodeState.DOWN, message, out.cause)
+        waiting = self._nodes.get(session.node_id)  # a registration's, whose description is kept
+        description = waiting.description if waiting is not None else None
+        self._nodes[session.node_id] = NodeUpdate(NodeState.DOWN, message, out.cause, description)
         self._await_orphaning(session.node_id, session.host, out)
         self._await_batch(out)
 
@@ -343,18 +335,8 @@ class Dispatcher(Machine):
 
     def _orphan(self, node_id: str, out: Outbox) -> Generator[Any, Any, None]:
         """After 24 h DOWN nobody will report these tasks any more (dispatcher.go `moveTasksToOrphaned`)."""
-
-        def orphaned(id: str) -> Callable[[Any], Any]:
-            def change(tx: Any) -> None:
-                task: Task | None = tx.get(Task, id)
-                if task is not None and TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING:
-                    status = task.status.evolve(state=TaskState.ORPHANED, timestamp=tx.now)
-                    tx.update(task.evolve(status=status))
-
-            return change
-
         self.down.pop(node_id, None)
-        yield out.batch([orphaned(task.id) for task in self.store.tasks_on_node(node_id)])
+        yield out.batch([orphaned_change(task.id) for task in self.store.tasks_on_node(node_id)])
 
     # -- what commits mean for sessions --
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
@@ -365,7 +347,7 @@ class Dispatcher(Machine):
                 self._changed(change, out)
             out.cause = cause
         elif type(message) is Disturbed:
-            self._disturbed(out)
+            self._disturbed(message.node, out)
         elif type(message) is MembersChanged:
             self._push_to_all(out)
         return None
@@ -375,8 +357,9 @@ class Dispatcher(Machine):
         if kind is Task and change.kind is not CREATE:
             self._task_changed(change, out)
         elif kind is Node and change.kind is REMOVE:
-            self.sessions.pop(change.new.id, None)
-            self._nodes.pop(change.new.id, None)
+            session = self.sessions.get(change.new.id)
+            if session is not None:  # it ends with its next heartbeat, which is refused
+                self._rouse(session, out)
         elif kind is Node and change.kind is UPDATE:
             self._node_changed(change, out)
         elif kind is Cluster and change.old is not None:
@@ -407,8 +390,10 @@ class Dispatcher(Machine):
 
     def _cluster_changed(self, change: Change, out: Outbox) -> None:
         old, new = change.old, change.new
-        if new.spec.heartbeat_period > 0:
-            self._period = new.spec.heartbeat_period
+        if new.spec.heartbeat_period > 0 and new.spec.heartbeat_period != self._period:
+            self._period = new.spec.heartbeat_period  # from each session's next heartbeat on
+            for session in self.sessions.values():
+                self._rouse(session, out)
         if old.network_keys != new.network_keys or old.ca_digest != new.ca_digest:
             self._push_to_all(out)
 

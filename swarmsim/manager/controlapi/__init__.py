@@ -1,0 +1,12 @@
+"""Stage one: what an operator asks is checked and written, or refused in the real words (SwarmKit manager/controlapi).
+
+`server` is the machine; each kind of object has a file with its requests. What a service spec may say is in
+`manager.validation`. Every manager has this machine; followers pass requests on to the leader (`manager.proxy`).
+
+Leaves out: volumes, extensions and resources; certificates and external CAs in a cluster's spec; log and event
+streams.
+"""
+
+from .server import ControlApi
+
+__all__ = ["ControlApi"]

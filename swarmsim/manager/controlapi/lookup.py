@@ -1,0 +1,59 @@
+"""How Docker's client finds an object: by id, else by name, else by the beginning of an id.
+
+moby daemon/cluster/helpers.go; the control API itself knows ids only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...api.objects import Config, Network, Node, Secret, Service, Task
+from ...errors import ApiError
+from ...machine import Outbox
+from ...store.memory_store import NAMED, MemoryStore
+
+#: Request -> who serves it: a plain answer, or a generator that waits for the commit.
+Serves = dict[type, Callable[[Any, Outbox], Any]]
+
+WORDS: dict[type, str] = {
+    Service: "service",
+    Node: "node",
+    Task: "task",
+    Network: "network",
+    Secret: "secret",
+    Config: "config",
+}
+
+
+def invalid_argument(text: str = "invalid argument") -> ApiError:
+    return ApiError("InvalidArgument", text)
+
+
+def not_found(kind: type, wanted: str) -> ApiError:
+    return ApiError("NotFound", f"{WORDS[kind]} {wanted} not found")
+
+
+def find(store: MemoryStore, kind: type, wanted: str) -> Any:
+    """Raises `ApiError` where there is none, or more than one."""
+    if not wanted:
+        raise invalid_argument()
+    table = store.tables[kind]
+    found = table.get(wanted)
+    if found is not None:
+        return found
+    matches = _named(store, kind, wanted) or [obj for id, obj in table.items() if id.startswith(wanted)]
+    if not matches:
+        raise not_found(kind, wanted)
+    if len(matches) > 1:
+        raise invalid_argument(f"{WORDS[kind]} {wanted} is ambiguous ({len(matches)} matches found)")
+    return matches[0]
+
+
+def _named(store: MemoryStore, kind: type, wanted: str) -> list[Any]:
+    if kind in NAMED:
+        found = store.by_name(kind, wanted)
+        return [] if found is None else [found]
+    if kind is Node:
+        return [n for n in store.nodes.values() if n.hostname == wanted]
+    return [t for t in store.tables[kind].values() if t.name == wanted]
