@@ -5,8 +5,8 @@
 
 FACTS_DIR/SCENARIO.json holds the facts of recordings of real runs (made from the recordings SCENARIO-N.jsonl by
 `compare.py RECORDINGS_DIR SCENARIO --facts > FACTS_DIR/SCENARIO.json`; where the recordings stand in FACTS_DIR, they
-are read instead). SIMULATED.jsonl are runs of swarmsim in the same format (`swarmsim run … --record FILE`). Facts are read
-off both sides and compared:
+are read instead). SIMULATED.jsonl are runs of swarmsim in the same format (`swarmsim run … --record FILE`). Facts are
+read off both sides and compared:
 
 * how many tasks of a service took each milestone step (state -> desired state) after each mark;
 * when the first and the last of them did, counted from that mark;
