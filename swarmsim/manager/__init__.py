@@ -6,7 +6,7 @@ machine with a driver of its own. The rooms:
     raft_node        turns the Raft core's Ready into persist, send, apply; tells commits to the components
     proposer         the store's update lock: one transaction at a time through Raft
     proxy            a follower passes requests on to the leader
-    controlapi       what operators ask for, checked by `validation`
+    controlapi/      what operators ask for, checked by `validation`
     manager          starts the components on gaining leadership, stops them on losing it; their order: `component`
     orchestrator/    which tasks there shall be
     allocator/       addresses and ports

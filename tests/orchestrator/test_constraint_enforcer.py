@@ -64,7 +64,7 @@ def test_tasks_that_do_not_suit_any_more_are_rejected_when_their_node_changes():
 
 
 def test_memory_and_processors_are_enforced_in_the_order_of_the_store():
-    """O-162: what no longer fits in is rejected, what still does stays."""
+    """Rule 11.1 (2): what no longer fits in is rejected, what still does stays."""
     needs = [Resources(memory_bytes=3 * GB), Resources(memory_bytes=4 * GB), Resources(memory_bytes=GB)]
     tasks = [loose(id=f"t{i}", reservations=r) for i, r in enumerate(needs)]
     leader = Leader(node("n1"), *tasks, loose(id="busy", reservations=Resources(nano_cpus=3_000_000_000)))

@@ -57,7 +57,7 @@ def on(leader: Leader, node_id: str, service_id: str = "service1") -> list[str]:
 
 # -- nodes --
 def test_each_node_gets_a_task_bound_to_it():
-    """O-105, O-106."""
+    """O-106."""
     leader = started()
     assert on(leader, "nodeid1") == ["NEW/RUNNING"]
 
@@ -77,7 +77,7 @@ def test_the_tasks_of_a_node_that_is_deleted_are_deleted():
 
 
 def test_a_drained_node_loses_its_task_and_gets_a_new_one_when_it_is_active_again():
-    """O-108 to O-110: an update changes nothing there meanwhile."""
+    """O-109, O-110: an update changes nothing there meanwhile."""
     leader = running()
 
     leader.change_node("nodeid1", availability=DRAIN)
@@ -270,7 +270,7 @@ def test_with_condition_none_a_failed_task_is_not_replaced_until_an_update():
 
 
 def test_with_condition_on_failure_a_complete_task_is_not_replaced():
-    """O-120."""
+    """Rule 6.2, as for replicated services."""
     leader = running(node("nodeid1"), agent(condition=ON_FAILURE))
 
     leader.report(leader.tasks("service1")[0], COMPLETE)

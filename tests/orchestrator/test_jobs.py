@@ -1,11 +1,14 @@
 """Jobs: so many completions, or one on every node."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from swarmsim.api.specs import Driver, GlobalJob, ReplicatedJob
 from swarmsim.api.states import Availability, NodeState
 from swarmsim.manager.orchestrator import JobsOrchestrator
-from swarmsim.manager.orchestrator.job import JobError, free_slots, how_many_new
+from swarmsim.manager.orchestrator.job import JobError, how_many_new
+from swarmsim.manager.orchestrator.tally import Tally
 from swarmsim.store.actions import CREATE
 
 from .world import (
@@ -82,7 +85,7 @@ def test_new_tasks_take_the_slots_between_those_that_are_taken():
 
 
 def test_a_replicated_job_that_has_enough_running_starts_none():
-    """O-135."""
+    """Rule 9.2: max concurrent are running."""
     job = batch()
 
     leader = started(job, *(part(job, slot) for slot in range(10)))
@@ -114,7 +117,7 @@ def test_a_replicated_job_starts_no_more_than_are_missing():
 
 
 def test_a_replicated_job_that_is_done_starts_nothing():
-    """O-138."""
+    """Rule 9.2: none is missing."""
     job = batch()
 
     leader = started(job, *(part(job, slot, COMPLETE) for slot in range(30)))
@@ -139,7 +142,16 @@ def test_below_zero_one_count_leaves_the_decision_to_the_other():
     """Rule 9.2: unsigned arithmetic; M was lowered to 2 while 5 run, and 1 is missing."""
     assert how_many_new(ReplicatedJob(2, 10), complete=4, running=5) == 1
     assert how_many_new(ReplicatedJob(5, 4), complete=4, running=3) == 2
-    assert free_slots(ReplicatedJob(2, 3), {0: None, 2: None}, 1) == [1]
+
+
+def test_slots_beyond_a_lowered_total_leave_only_slot_zero():
+    """Rule 9.2 in the corner that the original's loop falls through: N was lowered while higher slots ran."""
+    job = batch(9, 3)
+    leader = Leader(job, part(job, 7, COMPLETE), part(job, 8, COMPLETE))
+
+    slots = Tally.scan(leader.store.services["batch"], leader.store).free_slots()
+
+    assert [next(slots) for _ in range(5)] == [0, 1, 2, 0, 0]
 
 
 def test_a_new_iteration_removes_the_old_ones_unfinished_tasks_and_starts_over():
@@ -197,7 +209,7 @@ def test_exhausted_attempts_are_bypassed_when_a_sibling_finishes():
 
 
 def test_a_failing_task_stalls_a_job_that_runs_one_at_a_time():
-    """P-039, quirk 17: M=1, condition none."""
+    """Quirk 17: M=1, condition none."""
     leader = started(batch(1, 3, restart=policy(NONE)))
 
     leader.report(leader.tasks("batch")[0], FAILED)
@@ -244,6 +256,68 @@ def test_each_replacement_of_a_job_waits_and_then_runs_to_completion():
     assert replacement.job_iteration == 0
 
 
+JOB_VERBS = ["ready", "run", "complete", "fail", "wait", "touch", "again", "remove"]
+JOB_STEPS = st.lists(
+    st.tuples(st.sampled_from(JOB_VERBS), st.integers(0, 30)),
+    max_size=60,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    JOB_STEPS, st.sampled_from([0, 3 * MS]), st.sampled_from([NONE, ON_FAILURE]), st.integers(0, 2), st.integers(1, 5)
+)
+def test_the_kept_count_is_that_of_a_full_scan(steps, latency, condition, attempts, concurrent):
+    """The count from open tasks against its obvious twin, which looks at all tasks, at every reconcile."""
+    leader = Leader(batch(concurrent, 7, restart=policy(condition, 50 * MS, attempts)), commit_latency=latency)
+    orchestrator = leader.start(JobsOrchestrator)
+    count, compared = orchestrator._count, []
+
+    def checked(job):
+        tally, others = count(job)
+        twin = Tally.scan(job, leader.store)
+        assert (tally.complete, tally.running) == (twin.complete, twin.running)
+        assert [t.id for t in tally.failed] == [t.id for t in twin.failed]
+        assert held(tally) == held(twin)
+        compared.append(job)
+        return tally, others
+
+    orchestrator._count = checked
+    for verb, i in steps:
+        job_step(leader, verb, i)
+    job_step(leader, "touch", 0)
+    leader.run_for(SECOND)
+    assert compared
+
+
+def held(tally: Tally) -> dict[int, int]:
+    """Slots and their holders that are in the store."""
+    return {slot for slot in range(10) if tally._holders.get(slot)}
+
+
+def job_step(leader: Leader, verb: str, i: int) -> None:
+    while leader.fake.busy:
+        leader.run_for(MS)
+    store = leader.store
+    if verb == "wait":
+        leader.run_for(i * 3 * MS)
+    elif verb == "touch":
+        leader.fake.write(store.services["batch"])
+    elif verb == "again":
+        leader.update("batch", force=True)
+    else:
+        tasks = [t for t in store.tasks.values() if t.status.state <= RUNNING]
+        if not tasks:
+            return
+        one = tasks[i % len(tasks)]
+        if verb == "remove":
+            leader.fake.delete(one)
+        else:
+            state = {"ready": READY, "run": RUNNING, "complete": COMPLETE, "fail": FAILED}[verb]
+            if state > one.status.state:
+                leader.report(one, state)
+
+
 # -- global jobs --
 def nodes(*others):
     return [node(f"node{i}") for i in (1, 2, 3)] if not others else list(others)
@@ -254,7 +328,7 @@ def where(leader: Leader) -> list[str]:
 
 
 def test_a_global_job_runs_once_on_each_node():
-    """O-141."""
+    """Rule 9.3."""
     leader = started(*nodes(), each())
 
     assert where(leader) == ["node1", "node2", "node3"]
@@ -389,7 +463,7 @@ def test_jobs_that_are_created_later_are_reconciled():
     ("state", "reconciled"), [(RUNNING, False), (COMPLETE, True), (FAILED, True), (ORPHANED, True)]
 )
 def test_a_job_is_reconciled_when_a_task_of_it_has_ended(state, reconciled):
-    """O-153, O-154."""
+    """O-154, rule 9.1."""
     job = batch(2, 3, restart=policy(NONE))
     leader = started(job)
     (one, *_) = leader.tasks("batch")

@@ -58,7 +58,8 @@ def test_each_orchestrator_looks_after_its_own_mode(orchestrator):
 
 
 def test_interrupted_delays_go_on_where_they_were():
-    """Rule 10 (5), TestInitializationDelayStart: what is left of the delay, counted from the waiting task's own status."""
+    """Rule 10 (5), TestInitializationDelayStart: what is left of the delay, counted from the waiting task's own
+    status."""
     web = service("web", Replicated(2), restart=policy(ANY, 400 * MS))
     leader = Leader(web)
     leader.run(1000 * MS)
@@ -122,7 +123,8 @@ def test_an_update_of_which_nothing_is_left_is_completed_at_once():
 
 
 def test_the_history_of_restarts_is_rebuilt_from_the_tasks():
-    """O-131: max attempts 3, window 10 min; of version 2's tasks the oldest is the original, and the one 11 min old is out.
+    """O-131: max attempts 3, window 10 min; of version 2's tasks the oldest is the original, and the one 11 min old is
+    out.
 
     Version 1's task does not count.
     """
@@ -162,7 +164,8 @@ def test_one_more_restart_within_the_window_is_too_many():
 
 
 def test_a_dead_nodes_tasks_found_at_the_start_are_restarted_before_services_are_reconciled():
-    """Rule 10, last lines: so the slot is refilled by a restart, which waits, and not by a new task, which would not."""
+    """Rule 10, last lines: so the slot is refilled by a restart, which waits, and not by a new task, which would
+    not."""
     web = service("web", restart=policy(ANY, 100 * MS))
     leader = Leader(web, node("n1", NodeState.DOWN), task(web, 1, RUNNING, node="n1"))
     leader.start()

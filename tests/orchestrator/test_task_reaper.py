@@ -45,7 +45,7 @@ def deletions(leader: Leader) -> list[int]:
 
 # -- starting --
 def test_what_can_be_removed_is_removed_at_the_start_and_history_is_kept():
-    """O-169 to O-175; tasks without a service only when they are orphaned."""
+    """O-169, O-170, O-172, O-173, O-175; tasks without a service only when they are orphaned."""
     clean, gone = service("clean", Replicated(2)), service("gone")
     kept = [
         task(clean, 1, RUNNING, id="clean1"),
@@ -87,7 +87,7 @@ def test_history_beyond_the_limit_goes_oldest_first():
     [(5, 0, 5), (1, 0, 1), (0, 0, 1), (-1, 0, 9), (5, 1, 2), (-1, 2, 3)],
 )
 def test_the_limit_counts_all_tasks_of_the_slot_and_is_replaced_by_limited_attempts(limit, attempts, left):
-    """P-033, P-034, quirk 15: eight failed ones and one that runs."""
+    """P-034, quirk 15: eight failed ones and one that runs."""
     web = service("web", restart=policy(ANY, max_attempts=attempts))
     failed = [task(web, 1, FAILED, SHUTDOWN, id=f"f{i}", at=i) for i in range(8)]
     leader = world(limit, web)
@@ -135,7 +135,7 @@ def test_finished_tasks_of_jobs_stay():
     ],
 )
 def test_with_limit_zero_what_ended_or_will_never_begin_goes(state, goes_if_wanted, goes_if_not):
-    """O-188 to O-190."""
+    """O-188, O-190."""
     web = service("web")
     for desired, goes in ((RUNNING, goes_if_wanted), (SHUTDOWN, goes_if_not)):
         leader = world(0, web)
@@ -146,7 +146,7 @@ def test_with_limit_zero_what_ended_or_will_never_begin_goes(state, goes_if_want
 
 
 def test_a_slot_with_several_living_tasks_stays_dirty_until_they_are_fewer():
-    """O-186, O-187: the next tick still needs an event."""
+    """O-187, rule 12.2: the next tick still needs an event."""
     web = service("web")
     leader = world(1, web)
     leader.fake.create(task(web, 1, RUNNING, id="a", at=1), task(web, 1, RUNNING, SHUTDOWN, id="b", at=2))

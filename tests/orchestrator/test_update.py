@@ -86,7 +86,7 @@ def created(leader: Leader, image: str, since: int = 0) -> list[int]:
 
 # -- what is updated --
 def test_an_update_replaces_every_task_and_says_so():
-    """O-090: the status goes from UPDATING to COMPLETED, with both times."""
+    """Rule 7.2: the status goes from UPDATING to COMPLETED, with both times."""
     leader = rolled_out(update=UpdateConfig(monitor=100 * MS))
 
     leader.update("web", image="v:2")
@@ -225,14 +225,27 @@ def test_start_first_starts_the_new_task_before_it_stops_the_old_one():
 
 def test_start_first_leaves_the_old_task_alone_if_the_new_one_never_ran():
     """Rule 7.3: it skipped to a terminal state."""
-    config = UpdateConfig(0, order=UpdateOrder.START_FIRST, failure_action=GO_ON)
-    leader = rolled_out(agents={"fate": bad("v:2")}, update=config)
+    leader = rolled_out(agents={"fate": bad("v:2")}, update=UpdateConfig(0, order=UpdateOrder.START_FIRST))
 
     leader.update("web", image="v:2")
     leader.run_for(10 * SECOND)
 
     assert leader.images("web") == {"v:1": 3}
     assert leader.pairs("web").count("FAILED/SHUTDOWN") == 3
+    assert leader.status("web")[0] is PAUSED
+
+
+def test_an_update_that_completes_with_outdated_tasks_left_begins_again_without_a_word():
+    """Rule 7.2: its last write makes the orchestrator reconcile, and a status COMPLETED holds nothing up."""
+    config = UpdateConfig(0, order=UpdateOrder.START_FIRST, failure_action=GO_ON)
+    leader = rolled_out(agents={"fate": bad("v:2")}, update=config)
+
+    leader.update("web", image="v:2")
+    leader.run_for(11 * SECOND)
+
+    assert leader.images("web") == {"v:1": 3}
+    assert created(leader, "v:2", SECOND) == [0] * 3 + [5000] * 3 + [10000] * 3
+    assert leader.status("web") == DONE
 
 
 def test_a_new_task_that_never_runs_stalls_the_update():
@@ -400,7 +413,7 @@ def test_tasks_that_the_update_did_not_create_do_not_count():
 
 # -- rollback --
 def test_a_failed_update_is_rolled_back():
-    """O-102: previous spec and version are restored, nothing of them is kept, StartedAt survives."""
+    """Rule 7.4: previous spec and version are restored, nothing of them is kept, StartedAt survives."""
     config = UpdateConfig(1, 0, ROLLBACK, 500 * MS, 0.4)
     leader = rolled_out(agents={"fate": bad("v:2")}, update=config, rollback=UpdateConfig(monitor=500 * MS))
     old_version = leader.store.services["web"].spec_version
@@ -449,7 +462,7 @@ def test_a_rollback_that_goes_on_in_spite_of_failures_completes():
 
 
 def test_a_rollback_is_never_rolled_back_but_in_the_end_it_says_completed():
-    """P-015, quirk 2: ROLLBACK_PAUSED, then after the monitor period COMPLETED."""
+    """Quirk 2: ROLLBACK_PAUSED, then after the monitor period COMPLETED."""
     leader = worse(UpdateConfig(1, 10 * MS, ROLLBACK, 500 * MS))
 
     told = [state for _, state in states(leader)]
@@ -532,19 +545,23 @@ def test_a_request_with_the_same_spec_does_not_disturb_the_update():
     assert created(leader, "v:2", SECOND) == [0, 300, 600]
 
 
-def test_an_interrupted_update_carries_its_slot_on_until_the_new_task_is_released():
-    """Rule 7.1: the call blocks until the updater has stopped, so the scale-up waits for the old task's stop, too."""
+def test_an_interrupted_update_leaves_its_task_to_be_released_when_the_old_one_has_stopped():
+    """Rule 7.1: the delayed start goes on in the restart supervisor; nothing else waits for it."""
     leader = rolled_out(2, {"stop": 2 * SECOND}, update=UpdateConfig(1, SECOND))
     leader.update("web", image="v:2")
     leader.run_for(500 * MS)
+    (waiting,) = [t for t in leader.live("web") if t.desired_state is READY]
 
     leader.update("web", replicas=3)
-    assert len(leader.live("web")) == 2
-    leader.run_for(1500 * MS - 1)
-    assert len(leader.live("web")) == 2
-    leader.run_for(1)
-
     assert len(leader.live("web")) == 3
+    leader.run_for(1500 * MS - 1)
+    assert leader.task_desired(waiting.id) == "READY"
+    leader.run_for(1)
+    assert leader.task_desired(waiting.id) == "RUNNING"
+    leader.run_for(20 * SECOND)
+
+    assert leader.images("web") == {"v:2": 3}
+    assert leader.status("web") == DONE
 
 
 def test_a_service_removed_in_the_middle_of_an_update_leaves_nothing_behind():

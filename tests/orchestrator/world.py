@@ -187,7 +187,8 @@ class Leader:
 
 
 def _changed(spec: ServiceSpec, changes: dict[str, Any]) -> ServiceSpec:
-    """`image`, `force`, `replicas`, `constraints`, `restart`, `labels`, `update`, `rollback`, or any field of the task."""
+    """`image`, `force`, `replicas`, `constraints`, `restart`, `labels`, `update`, `rollback`, or any field of the
+    task."""
     from dataclasses import replace
 
     of_service = {k: changes.pop(k) for k in ("labels", "update", "rollback", "mode", "endpoint") if k in changes}

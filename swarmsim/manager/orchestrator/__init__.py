@@ -1,12 +1,12 @@
 """The orchestrators: which tasks there shall be (SwarmKit manager/orchestrator).
 
-First of the leader's pipeline stages (*orchestrator*, allocator, scheduler, dispatcher). An orchestrator compares what services
-want with the tasks that exist, and writes what is missing or too many: it creates tasks and moves their *desired* state;
-the observed state belongs to others. Five machines, all leader-only:
+First of the leader's pipeline stages (*orchestrator*, allocator, scheduler, dispatcher). An orchestrator compares what
+services want with the tasks that exist, and writes what is missing or too many: it creates tasks and moves their
+*desired* state; the observed state belongs to others. Five machines, all leader-only:
 
     replicated            services with so many replicas
     global_service        services with one task on each node
-    job                   both kinds of jobs
+    job                   both kinds of jobs (`tally`: what a reconcile of a replicated job counts)
     task_reaper           deletes what is to be removed and has stopped, and old history
     constraint_enforcer   evicts tasks that their node no longer suits
 
@@ -21,15 +21,17 @@ What the first three share:
 
 Read `replicated` first, then `restart`, then `update`.
 
-What the original leaves to Go's map order or to random ids is drawn from the machine's own stream: the order of slots in an
-update, of nodes, of services and of restarts within a commit.
+What the original leaves to Go's map order or to random ids is drawn from the machine's own stream: the order of slots
+in an update, of nodes, of services and of restarts within a commit.
 
 Departures from the original (2026-11-24):
 
 * Cluster (CSI) volumes are not modelled, so there is no volume enforcer.
 * Ties of a scale-down keep their order beyond twelve slots too (`slot.survivors_first`).
 * In a global service's reconcile of one node each service is asked with its own update status (`global_service`).
-* Where the original races between a failure and the worker's next slot, the failure is seen first (`update`).
+* Two races of goroutines have a fixed end (`update`): a failure is seen before the worker takes its next slot, and an
+  updater is gone before the reconcile that its last write leads to.
+* Tasks of one job that end in one commit make one reconcile, not one each; what it does is the same.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The constraint enforcer: evicts tasks from a node that has changed so that it no longer suits them.
 
-SwarmKit manager/orchestrator/constraintenforcer/constraint_enforcer.go; reference: orchestration rules 11.1. It looks at all
-nodes at the start and at a node whenever that changes, not at services. Evicted means observed REJECTED: what follows is
-the orchestrator's business. Platforms, plugins, host ports and the limit of replicas are not enforced.
+SwarmKit manager/orchestrator/constraintenforcer/constraint_enforcer.go. It looks at all nodes at the start and at a
+node whenever that changes, not at services. Evicted means observed REJECTED: what follows is the orchestrator's
+business. Platforms, plugins, host ports and the limit of replicas are not enforced.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class ConstraintEnforcer(Machine):
     def _misplaced(self, node: Node) -> list[Task]:
         """The tasks that the node no longer suits, in the order of the store (`rejectNoncompliantTasks`).
 
-        Each task that stays takes its part of what the node has. At the first whose generic resources are gone the search
-        ends, whatever follows (a quirk of the original).
+        Each task that stays takes its part of what the node has. At the first whose generic resources are gone the
+        search ends, whatever follows (a quirk of the original).
         """
         if node.spec.availability is not Availability.ACTIVE:
             return []  # a drained node's tasks are the orchestrators', a paused one's are left alone

@@ -1,32 +1,37 @@
 """The loop of an orchestrator: commits one after another, beside them the supervisors, which see each commit at once.
 
-In the original the loop, each delayed start and each rolling update is a goroutine with a watch of its own: while the loop waits
-for a commit, or for a cancelled update to stop, the others go on. So the loop runs as a handler beside, with a backlog.
+In the original the loop, each delayed start and each rolling update is a goroutine with a watch of its own: while the
+loop waits for a commit, or for a cancelled update to stop, the others go on. So the loop runs as a handler beside, with
+a backlog.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from ...api.messages import Committed
 from ...machine import Address, Handler, Machine, Outbox
 from ...store import MemoryStore
 from ...store.actions import Change
 from .restart import RestartSupervisor
-from .update import UpdateSupervisor
+from .update import Updater, UpdateSupervisor
 from .waiting import Work, carry
 
 
 class EventLoop(Machine):
     """A leader-only orchestrator: subclasses say what they do at the start and for each commit."""
 
+    # Its parts, by class: `swarmsim.ablation` puts others in their place.
+    restart_supervisor: ClassVar[type[RestartSupervisor]] = RestartSupervisor
+    updater: ClassVar[type[Updater]] = Updater
+
     def __init__(self, node: str, store: MemoryStore) -> None:
         self.node = node
         self.store = store
-        self.restarts = RestartSupervisor(store)
-        self.updates = UpdateSupervisor(store, self.restarts)
+        self.restarts = self.restart_supervisor(store)
+        self.updates = UpdateSupervisor(store, self.restarts, self.updater)
         self._backlog: deque[tuple[Change, ...]] = deque()
         self._busy = False
 

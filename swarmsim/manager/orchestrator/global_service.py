@@ -1,10 +1,10 @@
 """Global services: one task on every node that is neither drained nor down and meets the constraints.
 
-SwarmKit manager/orchestrator/global/global.go; reference: orchestration rules 8. Each change is acted upon by itself, in the
+SwarmKit manager/orchestrator/global/global.go. Each change is acted upon by itself, in the
 order of the commit, and followed by the restarts that are due.
 
-Where we differ: in the original's reconcile of one node, the question which tasks of a service are updatable may be asked
-with the update status of another global service; here each service is asked about its own.
+Where we differ: in the original's reconcile of one node, the question which tasks of a service are updatable may be
+asked with the update status of another global service; here each service is asked about its own.
 """
 
 from __future__ import annotations

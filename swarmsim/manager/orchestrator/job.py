@@ -1,12 +1,13 @@
 """Jobs: services whose tasks run to completion, so many of them in total, or once on every node.
 
-SwarmKit manager/orchestrator/jobs/{orchestrator.go,replicated,global}; reference: orchestration rules 9. A job is reconciled
+SwarmKit manager/orchestrator/jobs/{orchestrator.go,replicated,global}. A job is reconciled
 when its service changes and when one of its tasks ends. Events of nodes are not looked at, so nothing moves when a node
 joins, is drained or goes down, until something else reconciles the job (a quirk of the original).
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from ...api.constraints import node_matches
@@ -19,6 +20,7 @@ from ...store import MemoryStore, Transaction
 from ...store.actions import REMOVE, UPDATE, Change
 from .event_loop import EventLoop
 from .restart import tell
+from .tally import Tally
 from .task import (
     StoreChange,
     constraints_of,
@@ -69,6 +71,11 @@ class GlobalJobs:
 class JobsOrchestrator(EventLoop):
     """One for both modes."""
 
+    def __init__(self, node: str, store: MemoryStore) -> None:
+        super().__init__(node, store)
+        self._tallies: dict[str, Tally] = {}  # of replicated jobs, until their service changes or loses a task
+        self.restarts.on_successor = self._count_successor
+
     # -- starting --
     def begin(self, out: Outbox) -> Work:
         cause = out.cause
@@ -79,6 +86,9 @@ class JobsOrchestrator(EventLoop):
 
     # -- commits --
     def handle(self, changes: tuple[Change, ...], out: Outbox) -> Work | None:
+        for change in changes:
+            if change.kind is REMOVE and type(change.new) is Task:
+                self._tallies.pop(change.new.service_id, None)
         relevant = [change for change in changes if self._concerns(change)]
         return self._work(relevant, out) if relevant else None
 
@@ -91,11 +101,16 @@ class JobsOrchestrator(EventLoop):
         return obj.desired_state <= TaskState.COMPLETE and is_job(self.store.services.get(obj.service_id))
 
     def _work(self, changes: list[Change], out: Outbox) -> Work:
+        """Tasks of one job that end in one commit need but one reconcile: it sees them all."""
+        reconciled: dict[str, None] = {}
         for change in changes:
             obj = change.new
             if type(obj) is Task:
-                yield from self._reconcile(obj.service_id, change.cause, out)
+                if obj.service_id not in reconciled:
+                    reconciled[obj.service_id] = None
+                    yield from self._reconcile(obj.service_id, change.cause, out)
             elif change.kind is REMOVE:
+                self._tallies.pop(obj.id, None)
                 yield from set_service_tasks_remove(self.store, obj.id, change.cause, out)
                 self.restarts.forget_service(obj.id)
             else:
@@ -115,6 +130,7 @@ class JobsOrchestrator(EventLoop):
             else:
                 return
         except JobError:
+            self._tallies.pop(service_id, None)
             return  # nothing is created, restarted or removed
         yield from write(changes, cause, out)
         tell(told, out)
@@ -123,26 +139,27 @@ class JobsOrchestrator(EventLoop):
         """jobs/replicated/reconciler.go `ReconcileService`."""
         mode = service.spec.mode
         assert isinstance(mode, ReplicatedJob)
-        complete, running, failed, others = 0, 0, [], []
-        taken: dict[int, None] = {}
-        for task in self.store.tasks_of_service(service.id):
-            state = task.status.state
-            if task.job_iteration != service.job_iteration:
-                if state <= TaskState.RUNNING:
-                    others.append(task)
-            elif state is TaskState.COMPLETE:
-                complete += 1
-                taken[task.slot] = None
-            elif task.desired_state <= TaskState.COMPLETE:
-                running += 1
-                taken[task.slot] = None
-                if state > TaskState.COMPLETE:
-                    failed.append(task)
-        count = how_many_new(mode, complete, running)
-        changes = [self._addition(service, slot, "", cause, out) for slot in free_slots(mode, taken, count)]
-        changes += [self.restarts.attempt(task.id, _service_of, cause, told, out) for task in failed]
+        tally, others = self._count(service)
+        slots = islice(tally.free_slots(), how_many_new(mode, tally.complete, tally.running))
+        changes = [self._addition(service, slot, "", cause, out) for slot in slots]
+        changes += [self.restarts.attempt(task.id, _service_of, cause, told, out) for task in tally.failed]
         changes += [move_to(task.id, TaskState.REMOVE, cause) for task in others]
         return changes
+
+    def _count(self, service: Service) -> tuple[Tally, list[Task]]:
+        """The tally, and the unfinished tasks of other iterations where they may not have been removed yet."""
+        tally = self._tallies.get(service.id)
+        if tally is not None and tally.service is service:
+            tally.refresh(self.store)
+            return tally, []
+        tally = self._tallies[service.id] = Tally.scan(service, self.store)
+        tasks = self.store.tasks_of_service(service.id)
+        return tally, [t for t in tasks if not tally.is_present(t) and t.status.state <= TaskState.RUNNING]
+
+    def _count_successor(self, task: Task) -> None:
+        tally = self._tallies.get(task.service_id)
+        if tally is not None and tally.is_present(task):
+            tally.add(task.id, task.slot)
 
     def _global(self, service: Service, cause: int, told: Told, out: Outbox) -> list[StoreChange]:
         """jobs/global/reconciler.go `ReconcileService`."""
@@ -180,30 +197,20 @@ class JobsOrchestrator(EventLoop):
 
     def _addition(self, service: Service, slot: int, node_id: str, cause: int, out: Outbox) -> StoreChange:
         id = new_id(out.rng)
+        if not node_id:
+            self._tallies[service.id].add(id, slot)
         wanted = {"desired_state": TaskState.COMPLETE, "job_iteration": service.job_iteration}
         return lambda tx: tx.create(new_task(self.store.cluster, service, slot, node_id, tx.now, id, **wanted), cause)
 
 
 def how_many_new(mode: ReplicatedJob, complete: int, running: int) -> int:
-    """As many as are missing, never more at once than allowed. The original counts without a sign: below zero is huge."""
+    """As many as are missing, never more at once than allowed. Counted without a sign, so below zero is huge."""
     possible = (mode.max_concurrent - running) % 2**64
     missing = (mode.total_completions - complete - running) % 2**64
     count = min(possible, missing)
     if count > mode.total_completions:
         raise JobError(f"uint64 underflow, cannot create {count} tasks")
     return count
-
-
-def free_slots(mode: ReplicatedJob, taken: dict[int, None], count: int) -> list[int]:
-    """The lowest slots that no complete or running task holds."""
-    found: list[int] = []
-    for slot in range(mode.total_completions):
-        if len(found) == count:
-            break
-        if slot not in taken:
-            found.append(slot)
-    # Slots beyond the total may be taken after it was lowered; the original then gives slot 0 again.
-    return found + [0] * (count - len(found))
 
 
 def _service_of(tx: Transaction, task: Task) -> Service | None:

@@ -1,7 +1,7 @@
 """Replicated services: as many live slots as replicas.
 
-SwarmKit manager/orchestrator/replicated/{replicated,services,tasks,slot}.go; reference: orchestration rules 5. Commits
-fill two work sets, tasks to restart and services to reconcile; at the end of each commit they are emptied, restarts first.
+SwarmKit manager/orchestrator/replicated/{replicated,services,tasks,slot}.go. Commits fill two work sets, tasks to
+restart and services to reconcile; at the end of each commit they are emptied, restarts first.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The restart supervisor: whether a dead task gets a successor in its slot, and when that may start.
 
-SwarmKit manager/orchestrator/restart/restart.go; reference: orchestration rules 6. One for each orchestrator, kept in memory
+SwarmKit manager/orchestrator/restart/restart.go. One for each orchestrator, kept in memory
 only: `task_init` rebuilds what matters of it for a new leader. A successor is created at once, to be prepared (desired
 state READY), and *released* to run when the restart delay is over and, where its predecessor still runs, that has
 stopped, its node is down or gone, or 60 s have passed.
@@ -62,6 +62,7 @@ class RestartSupervisor:
         self.task_timeout = task_timeout
         self.delays: dict[str, DelayedStart] = {}
         self.history: dict[str, dict[SlotTuple, History]] = {}  # by service
+        self.on_successor: Callable[[Task], None] = lambda task: None  # told of each, before it is committed
         self._awaited_tasks: dict[str, dict[str, DelayedStart]] = {}  # old task -> waiting task -> its start
         self._awaited_nodes: dict[str, dict[str, DelayedStart]] = {}
 
@@ -69,8 +70,8 @@ class RestartSupervisor:
     def restart(self, tx: Transaction, service: Service, task: Task, cause: int, out: Outbox) -> Outcome:
         """Shut `task` down and, if its policy allows, put a successor into its slot (restart.go `Restart`).
 
-        Part of the caller's transaction; the caller emits what is returned when that is committed. The successor is made
-        from the service as it is now, so an old task that fails during a paused update comes back new.
+        Part of the caller's transaction; the caller emits what is returned when that is committed. The successor is
+        made from the service as it is now, so an old task that fails during a paused update comes back new.
         """
         pending = self.delays.get(task.id)
         if pending is not None:  # it ended before it was released: its turn comes when its delay is over
@@ -85,13 +86,18 @@ class RestartSupervisor:
             return RestartRefused(task.id, _name(task, node), refusal)
         successor = self._successor(tx, service, task, out)
         tx.create(successor, cause)
+        self.on_successor(successor)
         self.record(service, slot_tuple(service, successor), successor, tx.now)
         drained = node is not None and node.spec.availability is Availability.DRAIN
-        delay = 0 if drained else restart_delay(task)
+        delay = 0 if drained else self.delay_of(task)
         node_down = node is not None and node.status.state is NodeState.DOWN
         old = None if node_down or task.status.state > TaskState.RUNNING else task
         self.delay_start(old, successor.id, delay, tx.now, cause, out)
         return RestartScheduled(task.id, successor.id, _name(task, node), delay, _why(task, node))
+
+    def delay_of(self, task: Task) -> Micros:
+        """How long its successor waits before it starts (api/types.proto `RestartPolicy.Delay`)."""
+        return restart_delay(task)
 
     def _successor(self, tx: Transaction, service: Service, task: Task, out: Outbox) -> Task:
         slot = slot_tuple(service, task)
@@ -176,7 +182,7 @@ class RestartSupervisor:
         status = service.update_status
         if status is not None and status.state is UpdateState.ROLLBACK_STARTED:
             return []
-        newest = max(slot, key=task_time)
+        newest = max(reversed(slot), key=task_time)  # of equals the one that was created last
         return [newest] if self.refusal(newest, service) else []
 
     # -- delayed starts --

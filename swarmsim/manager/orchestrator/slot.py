@@ -1,6 +1,6 @@
 """Slots: the places of a service, each held by one task and remembered by the tasks before it.
 
-SwarmKit manager/orchestrator/slot.go, replicated/slot.go; reference: orchestration rules 4 and 5.3. A replicated service's
+SwarmKit manager/orchestrator/slot.go, replicated/slot.go. A replicated service's
 slots are numbered 1, 2, 3...; a replicated job's 0 .. N-1; a global service's slot is its node.
 """
 
@@ -48,8 +48,8 @@ def survivors_first(slots: list[Slot]) -> list[Slot]:
     """In the order in which a scale-down keeps them (replicated.go `reconcile`, slot.go `slotsByIndex`).
 
     Last, so removed first: slots without a node or with several tasks; then those on the most crowded nodes; then those
-    that do not run before those that do; then the highest numbers. (The original's second sort is not stable: beyond twelve
-    slots its order among equals is arbitrary. Ours is stable.)
+    that do not run before those that do; then the highest numbers. (The original's second sort is not stable: beyond
+    twelve slots its order among equals is arbitrary. Ours is stable.)
     """
     order = sorted(slots, key=lambda slot: (not _runs(slot), slot[0].slot))
     on_node: dict[str, int] = {}

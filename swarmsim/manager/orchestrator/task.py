@@ -1,6 +1,6 @@
 """Tasks as orchestrators see them: making one, whether one is outdated, and the defaults of its restart policy.
 
-SwarmKit manager/orchestrator/{task,service}.go, api/defaults/service.go; reference: orchestration rules 4 and 7.5.
+SwarmKit manager/orchestrator/{task,service}.go, api/defaults/service.go.
 """
 
 from __future__ import annotations

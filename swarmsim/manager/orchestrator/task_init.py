@@ -1,7 +1,7 @@
 """What a new leader repairs first: tasks as the last leader left them.
 
-SwarmKit manager/orchestrator/taskinit/init.go; reference: orchestration rules 10. Tasks of deleted services are deleted,
-each mode mends its own, delayed starts that were interrupted are scheduled anew, and the history of restarts is rebuilt.
+SwarmKit manager/orchestrator/taskinit/init.go. Tasks of deleted services are deleted, each mode mends its own, delayed
+starts that were interrupted are scheduled anew, and the history of restarts is rebuilt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ...machine import Micros, Outbox
 from ...store import MemoryStore, Transaction
 from .restart import RestartSupervisor, start_now
 from .slot import SlotTuple, slot_tuple
-from .task import StoreChange, delete, restart_delay, task_time, write
+from .task import StoreChange, delete, task_time, write
 from .waiting import Work
 
 
@@ -52,7 +52,7 @@ def check_tasks(store: MemoryStore, handler: InitHandler, restarts: RestartSuper
 
 def _resume(task: Task, restarts: RestartSupervisor, out: Outbox) -> StoreChange:
     """Release an interrupted delayed start after what is left of its delay, without waiting for any old task."""
-    delay: Micros = min(restart_delay(task), task_time(task) + restart_delay(task) - out.now)
+    delay: Micros = min(restarts.delay_of(task), task_time(task) + restarts.delay_of(task) - out.now)
     if delay <= 0:
         return start_now(task.id)
     cause = out.cause

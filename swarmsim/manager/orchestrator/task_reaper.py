@@ -1,6 +1,6 @@
 """The task reaper: deletes tasks that are to be removed and have stopped, and history beyond the limit.
 
-SwarmKit manager/orchestrator/taskreaper/task_reaper.go; reference: orchestration rules 12. It works in ticks: 250 ms after the
+SwarmKit manager/orchestrator/taskreaper/task_reaper.go. It works in ticks: 250 ms after the
 first event since the last one, or at once when more than a thousand slots and tasks wait.
 """
 

@@ -1,19 +1,20 @@
 """Rolling updates: the tasks of a service are replaced slot by slot, and failures pause the update or roll it back.
 
-SwarmKit manager/orchestrator/update/updater.go; reference: orchestration rules 7. The supervisor runs one updater for each
-service: `parallelism` workers take dirty slots one after another, while the updater itself watches for failures of the tasks
-they create; when all is done it watches for one more monitor period. A request with another spec cancels the
-updater that runs and starts a new one, which knows nothing of the old one's failures and does not sit out its delay.
+SwarmKit manager/orchestrator/update/updater.go. The supervisor runs one updater for each service: `parallelism` workers
+take dirty slots one after another, while the updater itself watches for failures of the tasks they create; when all is
+done it watches for one more monitor period. A request with another spec cancels the updater that runs and starts a new
+one, which knows nothing of the old one's failures and does not sit out its delay.
 
-Quirks of the original that are kept: a rollback that fails under failure action *rollback* says ROLLBACK_PAUSED, and COMPLETED
-soon after; a rollback without a previous spec leaves UPDATING for good; a new task that never runs stalls its worker for
-good; a delay at least as long as the monitor period lengthens the latter; restart delays are not applied here.
+Quirks of the original that are kept: a rollback that fails under failure action *rollback* says ROLLBACK_PAUSED, and
+COMPLETED soon after; a rollback without a previous spec leaves UPDATING for good; a new task that never runs stalls its
+worker for good; a delay at least as long as the monitor period lengthens the latter; restart delays are not applied
+here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from ...api.ids import new_id
@@ -27,7 +28,7 @@ from ...store.actions import UPDATE, Change
 from .restart import DelayedStart, RestartSupervisor
 from .slot import Slot
 from .task import is_global, is_task_dirty, new_task
-from .waiting import Signal, Work, carry, caused_by
+from .waiting import Signal, Work, carry, caused_by, either
 
 #: api/defaults/service.go `Service.Update`, `Service.Rollback`.
 DEFAULT_CONFIG = UpdateConfig()
@@ -47,9 +48,10 @@ class UpdateError(ApiError):
 class UpdateSupervisor:
     """The updaters of one orchestrator, at most one for each service."""
 
-    def __init__(self, store: MemoryStore, restarts: RestartSupervisor) -> None:
+    def __init__(self, store: MemoryStore, restarts: RestartSupervisor, updater: type[Updater] | None = None) -> None:
         self.store = store
         self.restarts = restarts
+        self.updater = updater or Updater
         self.updates: dict[str, Updater] = {}
         self._serial = 0
 
@@ -64,7 +66,7 @@ class UpdateSupervisor:
             else:
                 return
         self._serial += 1
-        updater = self.updates[service.id] = Updater(self.store, self.restarts, service, self._serial)
+        updater = self.updates[service.id] = self.updater(self.store, self.restarts, service, self._serial)
         out.start(carry(self._run(updater, slots, out), out))
 
     def _run(self, updater: Updater, slots: list[Slot], out: Outbox) -> Work:
@@ -83,7 +85,7 @@ class UpdateSupervisor:
         """`name` is ("update", service, serial, what)."""
         updater = self.updates.get(name[1])
         if updater is not None and updater.serial == name[2]:
-            updater.on_timer(name, out)
+            updater.on_timer(name[3], out)
 
 
 class Updater:
@@ -102,11 +104,11 @@ class Updater:
         self._dirty = 0  # how many there were
         self._feeding = True
         self._stopped = False  # cancelled, paused or rolled back
-        self._cancelled = False
+        self._cancelled = Signal()
         self._workers = 0
         self._created: dict[str, Micros | None] = {}  # our tasks -> when they were seen to run (or end)
         self._reached: dict[str, Signal] = {}  # our tasks that a worker waits for
-        self._pauses: dict[Any, Signal] = {}  # timer -> who waits for it
+        self._timers: dict[Any, Signal] = {}  # who waits for which
         self._watching = False
         self._failures: deque[tuple[Task, int]] = deque()  # not judged yet, with their causes
         self._failed: dict[str, None] = {}
@@ -154,7 +156,7 @@ class Updater:
 
     def _feed(self, out: Outbox) -> Work:
         """Judge failures while workers still take slots."""
-        while self._queue and self._feeding and not self._cancelled:
+        while self._queue and self._feeding:
             if not self._failures:
                 yield self._next()
             elif (yield from self._judge(*self._failures.popleft(), out)):
@@ -162,33 +164,31 @@ class Updater:
         self._feeding = False
 
     def _keep_monitoring(self, out: Outbox) -> Work:
-        """One more monitor period, stretched beyond the delay between slots; also the measure of failures from now on."""
+        """One more monitor period, stretched beyond the delay; it is the measure of failures from now on."""
         if self.config.delay >= self.monitor:
             self.monitor = self.config.delay + SECOND
-        timer = self._pause("monitor", self.monitor, out)
-        while not self._cancelled:
+        timer = self._set_timer("monitor", self.monitor, out)
+        while not self._stopped:
             if self._failures:
                 if (yield from self._judge(*self._failures.popleft(), out)):
                     break
             elif timer.fired:
-                break
+                return
             else:
                 yield self._next()
-        self._end_pauses(out)
+        self._cancel_timer("monitor", out)
 
     def cancel(self, out: Outbox) -> Work:
-        """Stop, and wait until it has: a slot under way is carried on until its new task is released."""
-        self._cancelled = self._stopped = True
+        """Stop, and wait until it has. The tasks that it made stay, and are released as they would have been."""
+        self._stopped = True
         self._feeding = False
-        self._end_pauses(out)
-        for signal in list(self._reached.values()):
-            signal.fire(out)
+        self._cancelled.fire(out)
         self._wake(out)
         yield self.done
 
     # -- what happens meanwhile --
     def follow(self, task: Task, cause: int, out: Outbox) -> None:
-        """A task of the service is RUNNING or has ended. Failures come first: they keep the worker from its next slot."""
+        """A task of the service is RUNNING or has ended. Failures first: they keep the worker from its next slot."""
         with caused_by(out, cause):
             if self._watching and task.status.state > TaskState.RUNNING and task.id in self._created:
                 self._failures.append((task, cause))
@@ -197,8 +197,8 @@ class Updater:
             if reached is not None:
                 reached.fire(out, task.status.state)
 
-    def on_timer(self, name: Any, out: Outbox) -> None:
-        signal = self._pauses.pop(name, None)
+    def on_timer(self, what: Any, out: Outbox) -> None:
+        signal = self._timers.pop(what, None)
         if signal is not None:
             signal.fire(out)
             self._wake(out)
@@ -212,21 +212,18 @@ class Updater:
     def _wake(self, out: Outbox) -> None:
         self._nudge.fire(out)
 
-    def _pause(self, what: Any, duration: Micros, out: Outbox) -> Signal:
-        name = ("update", self.service.id, self.serial, what)
-        signal = self._pauses[name] = Signal()
-        out.set_timer(name, duration)
+    def _set_timer(self, what: Any, duration: Micros, out: Outbox) -> Signal:
+        signal = self._timers[what] = Signal()
+        out.set_timer(("update", self.service.id, self.serial, what), duration)
         return signal
 
-    def _end_pauses(self, out: Outbox) -> None:
-        pauses, self._pauses = self._pauses, {}
-        for name, signal in pauses.items():
-            out.cancel_timer(name)
-            signal.fire(out)
+    def _cancel_timer(self, what: Any, out: Outbox) -> None:
+        if self._timers.pop(what, None) is not None:
+            out.cancel_timer(("update", self.service.id, self.serial, what))
 
     # -- failures --
-    def _judge(self, task: Task, cause: int, out: Outbox) -> Any:
-        """Does this failure trigger the failure action? A generator that returns the answer when it is written."""
+    def _judge(self, task: Task, cause: int, out: Outbox) -> Generator[Any, Any, bool]:
+        """Does this failure trigger the failure action? If so the action is written."""
         if task.id in self._failed:
             return False
         ran_since = self._created[task.id]
@@ -269,8 +266,9 @@ class Updater:
             if not self._queue:
                 self._wake(out)
             yield from self._update_slot(slot, out)
-            if self.config.delay and not self._cancelled:
-                yield self._pause(number, self.config.delay, out)
+            if self.config.delay:
+                yield either(self._set_timer(number, self.config.delay, out), self._cancelled)
+                self._cancel_timer(number, out)
         self._workers -= 1
         self._wake(out)
 
@@ -303,7 +301,7 @@ class Updater:
 
         start: DelayedStart | None = yield out.update(change)
         if start is not None:
-            yield start.done
+            yield either(start.done, self._cancelled)
 
     def _replace(self, slot: Slot, out: Outbox) -> Work:
         """updater.go `updateTask`: create the new task, stop the old ones before (or after) it runs."""
@@ -321,14 +319,14 @@ class Updater:
 
         try:
             start: DelayedStart = yield out.update(change)
-            yield start.done
-            state = yield reached  # without any time limit
+            yield either(start.done, self._cancelled)
+            yield either(reached, self._cancelled)  # without any time limit
         finally:
             self._reached.pop(new.id, None)
-        if state is None:
-            return  # cancelled
+        if self._cancelled.fired:
+            return
         self._created[new.id] = out.now
-        if start_first and state is TaskState.RUNNING:
+        if start_first and reached.value is TaskState.RUNNING:
             yield out.update(lambda tx: shut_down(tx, slot))
 
     def _new_task(self, old: Task, out: Outbox) -> Task:

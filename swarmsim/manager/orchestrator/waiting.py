@@ -1,7 +1,7 @@
 """Waiting for something that happens within the same machine: what channels are to the original's goroutines.
 
-A handler may yield a `Signal` as it yields an effect, and goes on when the signal has fired. The drivers know nothing of it:
-`carry` runs a handler, and where it meets a signal leaves the handler with it.
+A handler may yield a `Signal` as it yields an effect, and goes on when the signal has fired. The drivers know nothing
+of it: `carry` runs a handler, and where it meets a signal leaves the handler with it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ Work = Generator[Any, Any, None]
 class Signal:
     """Fires once, with a value. Whoever yields it later goes on at once."""
 
-    __slots__ = ("_parked", "fired", "value")
+    __slots__ = ("_linked", "_parked", "fired", "value")
 
     def __init__(self) -> None:
         self.fired = False
         self.value: Any = None
         self._parked: list[Generator[Any, Any, Any]] = []
+        self._linked: list[Signal] = []  # fire with this one
 
     def park(self, handler: Generator[Any, Any, Any]) -> None:
         self._parked.append(handler)
@@ -36,6 +37,22 @@ class Signal:
         parked, self._parked = self._parked, []
         for handler in parked:
             out.start(carry(handler, out, value))
+        linked, self._linked = self._linked, []
+        for signal in linked:
+            signal.fire(out, value)
+
+    def link(self, other: Signal) -> None:
+        self._linked.append(other)
+
+
+def either(first: Signal, second: Signal) -> Signal:
+    """A signal to wait for both at once: the original's `select`. Ask the two which of them it was."""
+    if first.fired or second.fired:
+        return first if first.fired else second
+    both = Signal()
+    first.link(both)
+    second.link(both)
+    return both
 
 
 def carry(handler: Generator[Any, Any, Any], out: Outbox, value: Any = None) -> Work:
