@@ -20,20 +20,20 @@ Where things are: `messages` the words; `state` Figure 2; `election`, `replicati
 section of the paper each; `heartbeat` with the reads it confirms; `progress` flow control; `quorum` majorities; `log`;
 `config`; `raft` the public calls, the term gate, Ready, and DISPATCH: message class -> handler by role.
 
-Each class stands on the one before it, so every rule is a method of RawNode. A subclass that overrides one method
-switches one rule off:
+Each class stands on the one before it, so every rule is a small method of RawNode that a subclass can override:
 
-    votes only for logs that are up to date     log_is_up_to_date        section 5.4.1
-    one vote per term                           may_vote_for             section 5.2
-    commit only entries of the own term         may_commit               section 5.4.2
-    the log matching test                       log_matches              section 5.3
-    step down on a higher term                  step_down_on_higher_term section 5.1
-    randomised timeouts                         draw_election_timeout    section 5.2
-    CheckQuorum                                 quorum_is_active         thesis 6.2
-    the lease                                   in_lease                 thesis 4.2.3
-    one membership change at a time             change_is_pending        thesis 4.1
-    no change before what is inherited applies  first_pending_conf_index Ongaro's correction of 2015
-    persist before send                         persists_before_sending  Figure 2; the driver asks
+    Figure 2    admit_earlier_term, step_down_on_higher_term        a message of another term
+                may_vote_for, log_is_up_to_date                     RequestVote 2, first and second half
+                log_matches, entries_to_append, commit_after_append AppendEntries 2, 3 and 4, 5
+                draw_election_timeout, become_candidate             Followers, Candidates
+                may_commit, quorum_committed, election_result       majorities
+    section 6   change_is_pending, first_pending_conf_index, has_unapplied_conf_change, Changer.changes_one_voter
+    section 7   is_news                                             an old snapshot
+    section 8   open_term, committed_in_own_term, begin_read        the empty entry; reads
+    thesis      quorum_is_active, in_lease, pre_campaign            CheckQuorum, its lease, PreVote
+    the driver  persists_before_sending                             asked before a Ready's messages leave
+
+`ablation.core(without)` makes the class that lacks some of them, to show what each is for.
 
 Departures from etcd (2026-11-24; etcd/raft cdfbeed and the v3.6.0 that SwarmKit vendors):
 
@@ -42,7 +42,8 @@ Departures from etcd (2026-11-24; etcd/raft cdfbeed and the v3.6.0 that SwarmKit
 * Reads are numbered as in v3.7, since v3.6 can confirm a retried read too early.
 * A second forwarding of a TransferLeader, which panics in etcd, forwards it.
 * Restart forgives a HardState older than the snapshot, and drops a log that contradicts the snapshot: a crash may
-  come between the two writes.
+  come between the two writes. A driver that goes on writing after a snapshot must have removed what it replaced.
+* A leader that was removed does not answer reads for the one voter that is left, as etcd's `IsSingleton` would.
 * A snapshot for a server that is not a follower is an assertion, as it cannot happen.
 """
 

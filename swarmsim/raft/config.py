@@ -34,6 +34,7 @@ class Config:
     id: int
     rng: RandomStream
     election_tick: int = 10
+    election_tick_most: int = 0  # of a timeout's draw; 0: etcd's range, election_tick to twice that less one
     heartbeat_tick: int = 1
     max_size_per_msg: int = NO_LIMIT  # of the entries in one AppendEntries; 0: one entry per message
     max_committed_size_per_ready: int = 0  # handed out for applying, not yet advanced; 0: as max_size_per_msg
@@ -46,9 +47,7 @@ class Config:
     disable_proposal_forwarding: bool = False
     disable_conf_change_validation: bool = False
     step_down_on_removal: bool = False
-    snapshot_source: Callable[[], Snapshot | None] | None = (
-        None  # the newest, None: not now; default: own latest
-    )
+    snapshot_source: Callable[[], Snapshot | None] | None = None  # the newest, None: not now; default: own latest
 
     def __post_init__(self) -> None:
         """etcd raft.go, `Config.validate`."""
@@ -58,6 +57,8 @@ class Config:
             raise ValueError(f"heartbeat_tick must be at least 1, got {self.heartbeat_tick}")
         if self.election_tick <= self.heartbeat_tick:
             raise ValueError(f"election_tick must exceed heartbeat_tick, got {self.election_tick}")
+        if self.election_tick_most and self.election_tick_most < self.election_tick:
+            raise ValueError(f"election_tick_most must be 0 or at least election_tick, got {self.election_tick_most}")
         if self.max_inflight_msgs < 1:
             raise ValueError(f"max_inflight_msgs must be at least 1, got {self.max_inflight_msgs}")
         if self.max_inflight_bytes and self.max_inflight_bytes < self.max_size_per_msg:

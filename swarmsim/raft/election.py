@@ -61,7 +61,13 @@ class Election(Replication):
 
     def draw_election_timeout(self) -> int:
         """Election timeouts are randomised, so that split votes are rare (section 5.2)."""
-        return self.config.election_tick + self.config.rng.randrange(self.config.election_tick)
+        least, most = self.election_ticks()
+        return least + self.config.rng.randrange(most - least + 1)
+
+    def election_ticks(self) -> tuple[int, int]:
+        """What a timeout is drawn from, both ends included; etcd's range unless the configuration says another."""
+        config = self.config
+        return config.election_tick, config.election_tick_most or 2 * config.election_tick - 1
 
     def become_follower(self, term: int, leader_id: int) -> None:
         self.reset(term)
@@ -83,7 +89,7 @@ class Election(Replication):
         self._enter(CANDIDATE)
 
     def become_leader(self) -> None:
-        """An empty entry of the new term lets the leader commit what it inherited (section 8; thesis 6.4)."""
+        """nextIndex[] and matchIndex[] are "reinitialized after election" (Figure 2)."""
         assert self.role is not FOLLOWER, "a follower cannot become leader"
         self.reset(self.current_term)
         self.leader_id = self.id
@@ -92,7 +98,12 @@ class Election(Replication):
         own.become_replicate()
         own.recent_active = True
         self.pending_conf_index = self.first_pending_conf_index()
-        assert self.append_as_leader((Entry(),)), "an empty entry cannot be too large"
+        self.open_term()
+
+    def open_term(self) -> None:
+        """An empty entry of the new term lets the leader commit what it inherited (section 8; thesis 6.4)."""
+        appended = self.append_as_leader((Entry(),))
+        assert appended, "an empty entry cannot be too large"
 
     # -- time --
     def tick(self) -> None:
@@ -167,11 +178,7 @@ class Election(Replication):
     # -- voting --
     def in_lease(self) -> bool:
         """A server that hears a leader does not help to depose it (section 6; thesis 4.2.3; etcd: `inLease`)."""
-        return (
-            self.config.check_quorum
-            and self.leader_id != NONE
-            and self.election_elapsed < self.config.election_tick
-        )
+        return self.config.check_quorum and self.leader_id != NONE and self.election_elapsed < self.config.election_tick
 
     def may_vote_for(self, m: RequestVote | PreVote) -> bool:
         """RequestVote rule 2, first half: one vote per term. etcd also wants no leader to be known."""
@@ -203,6 +210,10 @@ class Election(Replication):
     def poll(self, voter: int, granted: bool) -> VoteResult:
         """A server's first answer counts."""
         self.votes.setdefault(voter, granted)
+        return self.election_result()
+
+    def election_result(self) -> VoteResult:
+        """Section 5.2: a majority decides; in a joint configuration a majority of each half (section 6)."""
         return joint_vote(self.conf.voters, self.conf.voters_outgoing, self.votes)
 
     def handle_vote_response(self, m: RequestVoteResponse) -> None:

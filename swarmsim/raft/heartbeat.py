@@ -18,6 +18,7 @@ from swarmsim.raft.messages import (
     ReadIndexResponse,
     ReadState,
 )
+from swarmsim.raft.progress import Progress
 from swarmsim.raft.quorum import joint_committed
 from swarmsim.raft.snapshot import Snapshots
 from swarmsim.raft.state import PendingRead
@@ -28,15 +29,18 @@ class Heartbeats(Snapshots):
 
     # -- heartbeats --
     def broadcast_heartbeat(self) -> None:
-        """Tell every peer who leads, and no commit index beyond what its log is known to hold."""
+        """Tell every peer who leads, and how far its log is committed (etcd raft.go, `bcastHeartbeat`)."""
         context = self.pending_reads[-1].number if self.pending_reads else 0
-        committed = self.log.commit_index
         id, term, messages = self.id, self.current_term, self.messages
         for peer, record in self.peers:
-            match = record.match_index
-            commit = match if match < committed else committed
+            commit = self.heartbeat_commit(record)
             messages.append(Heartbeat(id, peer, term, commit, context))
             record.sent_commit = commit
+
+    def heartbeat_commit(self, record: Progress) -> int:
+        """No commit index beyond what the peer is known to hold: its log may differ there (etcd: `sendHeartbeat`)."""
+        match, committed = record.match_index, self.log.commit_index
+        return match if match < committed else committed
 
     def handle_heartbeat(self, m: Heartbeat) -> None:
         """Followers: the leader is alive, and this much of our log is committed."""

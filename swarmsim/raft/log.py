@@ -137,9 +137,7 @@ class RaftLog:
     def append(self, entries: Sequence[Entry]) -> int:
         """Add entries, cutting what stands from their first index on; returns the last index."""
         first = entries[0].index
-        assert first > self.commit_index, (
-            f"{first} would overwrite an entry committed up to {self.commit_index}"
-        )
+        assert first > self.commit_index, f"{first} would overwrite an entry committed up to {self.commit_index}"
         assert first <= self.last_index + 1, f"a hole: {first} does not follow {self.last_index}"
         if first <= self.last_index:
             del self._entries[first - self.first_index :]
@@ -198,17 +196,13 @@ class RaftLog:
 
     # -- being applied --
     def has_next_committed(self) -> bool:
-        return (
-            self.applying < self.commit_index and not self.applying_paused and self.unstable_snapshot is None
-        )
+        return self.applying < self.commit_index and not self.applying_paused and self.unstable_snapshot is None
 
     def next_committed(self) -> list[Entry]:
         """Committed entries to apply, within what is left of the limit (etcd log.go, `nextCommittedEnts`)."""
         if not self.has_next_committed():
             return []
-        return self.slice(
-            self.applying + 1, self.commit_index + 1, self.max_applying_size - self.applying_size
-        )
+        return self.slice(self.applying + 1, self.commit_index + 1, self.max_applying_size - self.applying_size)
 
     def accept_applying(self, index: int, size: int) -> None:
         """Entries up to `index` were handed out; wait for an acknowledgment if the limit cut them short."""
@@ -238,9 +232,7 @@ class RaftLog:
     def keep_snapshot(self, snapshot: Snapshot) -> None:
         """A newer snapshot of our own is durable (etcd storage.go, `CreateSnapshot`)."""
         if self.snapshot is not None and snapshot.index <= self.snapshot.index:
-            raise SnapshotOutOfDate(
-                f"there is a snapshot at {self.snapshot.index}, newer than {snapshot.index}"
-            )
+            raise SnapshotOutOfDate(f"there is a snapshot at {self.snapshot.index}, newer than {snapshot.index}")
         self.snapshot = snapshot
 
     def compact(self, index: int) -> None:
@@ -248,6 +240,7 @@ class RaftLog:
         if index < self.first_index:
             raise Compacted(f"{index} is compacted, the log begins at {self.first_index}")
         assert index <= self.commit_index, f"cannot compact {index}, committed is {self.commit_index}"
+        assert index < self.handed_out_to, f"cannot compact {index}, which was never handed out to be written"
         offset = index - self.first_index
         self._base_term = self._entries[offset].term
         del self._entries[: offset + 1]

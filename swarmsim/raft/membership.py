@@ -281,9 +281,7 @@ class Membership(Server):
         if change.leaves_joint():
             return changer.leave_joint()
         if change.enters_joint():
-            return changer.enter_joint(
-                change.transition is not ConfChangeTransition.JOINT_EXPLICIT, change.changes
-            )
+            return changer.enter_joint(change.transition is not ConfChangeTransition.JOINT_EXPLICIT, change.changes)
         return changer.simple(change.changes)
 
     def install_configuration(self, conf: ConfState, records: Records) -> None:

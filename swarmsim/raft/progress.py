@@ -37,6 +37,12 @@ class Inflights:
         self.window: deque[tuple[int, int]] = deque()
         self.total_bytes = 0
 
+    def copy(self) -> Inflights:
+        twin = Inflights(self.max_count, self.max_bytes)
+        twin.window.extend(self.window)
+        twin.total_bytes = self.total_bytes
+        return twin
+
     def full(self) -> bool:
         """Asked before adding, so the last message may overshoot the bytes."""
         if len(self.window) >= self.max_count:
@@ -90,10 +96,11 @@ class Progress:
         self._enter(PROBE)
 
     def copy(self) -> Progress:
-        """A record to change while a new configuration is tried out; the window is shared."""
+        """A record to look at, or to change while a new configuration is tried out."""
         twin = Progress.__new__(Progress)
         for name in Progress.__slots__:
             setattr(twin, name, getattr(self, name))
+        twin.inflights = self.inflights.copy()
         return twin
 
     def _enter(self, state: ProgressState) -> None:

@@ -276,9 +276,10 @@ class RawNode(Election):
         """Is a message of another term to be handled? A term of 0 is no term at all."""
         if m.term == 0:
             return True
-        if m.term < self.current_term:
-            self.answer_stale(m)
-            return False
+        return self.admit_earlier_term(m) if m.term < self.current_term else self.admit_later_term(m)
+
+    def admit_later_term(self, m: Message) -> bool:
+        """A message of a later term begins that term here, unless it asks for a vote that the lease forbids."""
         kind = type(m)
         if (kind is RequestVote or kind is PreVote) and not m.transfer and self.in_lease():  # type: ignore[union-attr]
             return False
@@ -292,8 +293,13 @@ class RawNode(Election):
         leads = isinstance(m, AppendEntries | Heartbeat | InstallSnapshot)
         self.become_follower(m.term, m.src if leads else NONE)
 
+    def admit_earlier_term(self, m: Message) -> bool:
+        """AppendEntries and RequestVote rule 1: nothing of an earlier term is obeyed or counted."""
+        self.answer_stale(m)
+        return False
+
     def answer_stale(self, m: Message) -> None:
-        """A message of an earlier term. The paper always answers; etcd only where silence would do harm.
+        """The paper always says no to an earlier term; etcd answers only where silence would do harm.
 
         With CheckQuorum or PreVote a server that ran ahead of its leader is not helped by anybody's vote: the
         answer makes that leader step down and a new one be elected in a term that suits all.

@@ -96,9 +96,7 @@ class Replication(Heartbeats):
         if not entries and not even_if_empty:
             return False
         self.send(
-            AppendEntries(
-                self.id, dst, self.current_term, prev_index, prev_term, tuple(entries), log.commit_index
-            )
+            AppendEntries(self.id, dst, self.current_term, prev_index, prev_term, tuple(entries), log.commit_index)
         )
         record.sent_entries(len(entries), payload_size(entries))
         record.sent_commit = log.commit_index
@@ -121,22 +119,28 @@ class Replication(Heartbeats):
         else:
             hint = min(m.prev_log_index, self.log.last_index)
             hint, hint_term = self.log.find_conflict_by_term(hint, m.prev_log_term)
-            answer = AppendEntriesResponse(
-                self.id, m.src, self.current_term, m.prev_log_index, False, hint, hint_term
-            )
+            answer = AppendEntriesResponse(self.id, m.src, self.current_term, m.prev_log_index, False, hint, hint_term)
         self.send_after_append(answer)
 
     def append_as_follower(self, m: AppendEntries) -> int:
-        """AppendEntries rules 3 to 5; returns the index of the last new entry.
+        """AppendEntries rules 3 to 5; returns the index of the last new entry."""
+        new = self.entries_to_append(m)
+        if new:
+            self.log.append(new)
+        last_new = m.prev_log_index + len(m.entries)
+        self.log.commit_to(self.commit_after_append(m, last_new))
+        return last_new
+
+    def entries_to_append(self, m: AppendEntries) -> Sequence[Entry]:
+        """AppendEntries rules 3 and 4: from the first entry on that conflicts or is new.
 
         A log that holds all the entries already is not cut: the message may be old, and later ones acknowledged.
         """
-        new = self.log.first_new(m.entries)
-        if new < len(m.entries):
-            self.log.append(m.entries[new:])
-        last_new = m.prev_log_index + len(m.entries)
-        self.log.commit_to(min(m.leader_commit, last_new))
-        return last_new
+        return m.entries[self.log.first_new(m.entries) :]
+
+    def commit_after_append(self, m: AppendEntries, last_new: int) -> int:
+        """AppendEntries rule 5: min(leaderCommit, index of last new entry). What lies beyond was never compared."""
+        return min(m.leader_commit, last_new)
 
     # -- the leader hears --
     def handle_append_response(self, m: AppendEntriesResponse) -> None:

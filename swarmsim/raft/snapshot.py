@@ -75,11 +75,15 @@ class Snapshots(Membership):
         index = self.log.last_index if self.restore(m.snapshot) else self.log.commit_index
         self.send_after_append(AppendEntriesResponse(self.id, m.src, self.current_term, index))
 
+    def is_news(self, snapshot: Snapshot) -> bool:
+        """A snapshot of what is committed here already is an old message: it would throw away what came after."""
+        return snapshot.index > self.log.commit_index
+
     def restore(self, snapshot: Snapshot) -> bool:
         """Take over a snapshot, unless there is no need: false, and perhaps the commit index moved."""
         assert self.role is FOLLOWER, f"a {self.role.name.lower()} cannot restore a snapshot"
         log = self.log
-        if snapshot.index <= log.commit_index:
+        if not self.is_news(snapshot):
             return False
         members = snapshot.conf_state
         if not any(self.id in half for half in (members.voters, members.learners, members.voters_outgoing)):

@@ -142,9 +142,7 @@ class Server:
         assert message.dst != self.id, f"a message to itself: {message!r}"
         self.messages.append(message)
 
-    def send_after_append(
-        self, message: AppendEntriesResponse | RequestVoteResponse | PreVoteResponse
-    ) -> None:
+    def send_after_append(self, message: AppendEntriesResponse | RequestVoteResponse | PreVoteResponse) -> None:
         """Queue an answer that promises something: it waits until all that is unstable now is durable.
 
         Section 5.6 and Figure 2 ("updated on stable storage before responding to RPCs"). An answer to itself

@@ -75,6 +75,23 @@ ERRORS = {
 }
 
 
+OPTIONS = (
+    "id",
+    "election_tick",
+    "heartbeat_tick",
+    "max_size_per_msg",
+    "max_committed_size_per_ready",
+    "max_uncommitted_size",
+    "max_inflight_msgs",
+    "max_inflight_bytes",
+    "pre_vote",
+    "check_quorum",
+    "disable_proposal_forwarding",
+    "disable_conf_change_validation",
+    "step_down_on_removal",
+)
+
+
 # -- from the harness's objects to ours --
 def singles(changes: Any) -> tuple[ConfChangeSingle, ...]:
     return tuple(ConfChangeSingle(OPS[change.op], change.node) for change in changes)
@@ -167,9 +184,7 @@ def conf_out(c: ConfState) -> Any:
 
 
 def snapshot_out(s: Snapshot | None) -> Any:
-    return (
-        None if s is None else model.Snapshot(s.index, s.term, conf_out(s.conf_state), s.data or b"", raw=s)
-    )
+    return None if s is None else model.Snapshot(s.index, s.term, conf_out(s.conf_state), s.data or b"", raw=s)
 
 
 NAMES = {
@@ -245,24 +260,7 @@ class Node:
     def __init__(self, cfg: Any, snapshot_source: Any) -> None:
         if cfg.async_storage_writes:
             raise NotImplementedError("asynchronous storage writes are left out")
-        options = {
-            name: getattr(cfg, name)
-            for name in [
-                "id",
-                "election_tick",
-                "heartbeat_tick",
-                "max_size_per_msg",
-                "max_committed_size_per_ready",
-                "max_uncommitted_size",
-                "max_inflight_msgs",
-                "max_inflight_bytes",
-                "pre_vote",
-                "check_quorum",
-                "disable_proposal_forwarding",
-                "disable_conf_change_validation",
-                "step_down_on_removal",
-            ]
-        }
+        options = {name: getattr(cfg, name) for name in OPTIONS}
         start = snapshot_in(cfg.bootstrap) if cfg.bootstrap else None
         read_only = ReadOnly.LEASE_BASED if cfg.read_only_lease_based else ReadOnly.SAFE
         source = lambda: snapshot_in(snapshot_source())  # noqa: E731
@@ -375,19 +373,19 @@ class Node:
 
 
 class Quorum:
-    """The arithmetic of `swarmsim.raft.quorum`."""
+    """The arithmetic of `swarmsim.raft.quorum`. The data may name a voter twice, our configurations never do."""
 
     def committed(self, voters: Any, outgoing: Any, acked: dict[int, int]) -> int | None:
         if outgoing is None:
-            index = majority_committed(voters, acked)
+            index = majority_committed(sorted(set(voters)), acked)
         else:
-            index = joint_committed(voters, outgoing, acked)
+            index = joint_committed(sorted(set(voters)), sorted(set(outgoing)), acked)
         return None if index == UNBOUNDED else index
 
     def vote(self, voters: Any, outgoing: Any, votes: dict[int, bool]) -> str:
         if outgoing is None:
-            return majority_vote(voters, votes).value
-        return joint_vote(voters, outgoing, votes).value
+            return majority_vote(sorted(set(voters)), votes).value
+        return joint_vote(sorted(set(voters)), sorted(set(outgoing)), votes).value
 
 
 class Conf:
