@@ -37,7 +37,7 @@ SlotKey = int | str  # the slot's number; a global service's node
 
 
 class Slot:
-    """All tasks of one slot (a global service's: of one node), and its containers that run."""
+    """The tasks that are wanted in one slot (a global service's: on one node), and its containers that run."""
 
     __slots__ = ("containers", "done", "extra", "key", "left", "refused", "service", "state", "tasks", "why")
 
@@ -183,13 +183,13 @@ class ConvergenceWatch:
             self.unplaced.pop(e.task, None)
             if e.now is TaskState.COMPLETE and e.iteration is not None:
                 slot.done = e.iteration
-        if e.action == "REMOVE":
+        if e.action == "REMOVE" or e.desired >= TaskState.SHUTDOWN:
             slot.tasks.pop(e.task, None)
             self.unplaced.pop(e.task, None)
         else:
             slot.tasks[e.task] = e
-            if e.node:
-                self._by_node.setdefault(e.node, {})[slot] = None
+        if e.node:
+            self._by_node.setdefault(e.node, {})[slot] = None
         self._dirty[slot] = None
 
     def _started(self, recorded: Recorded) -> None:
@@ -240,8 +240,8 @@ class ConvergenceWatch:
     def _judge(self, slot: Slot) -> tuple[int, str, int]:
         """What the slot is now, why, and how many of its containers run on READY nodes without being meant."""
         service = slot.service.event
-        wanted = [t for t in slot.tasks.values() if t.desired < TaskState.SHUTDOWN]
-        meant = wanted[0].task if len(wanted) == 1 else ""
+        wanted = list(slot.tasks.values())
+        meant = wanted[0].task if len(wanted) == 1 and service is not None else ""
         extra = sum(task != meant and self._ready(node) for task, node in slot.containers.items())
         if service is None:
             return NOTHING, "", extra

@@ -76,7 +76,7 @@ def _quantities(e: Expectation, history: History) -> list[Quantity]:
         return [_leader(e, history)]
     if e.subject == "node" and e.property == "state":
         state = NodeState[str(e.wanted).upper()]
-        unknown = Steps(NodeState.UNKNOWN)
+        unknown: Steps[NodeState | None] = Steps(None)
         said = lambda s: s.name if s is not None else "not in the swarm"  # noqa: E731
         return [Quantity(history.node_states.get(n, unknown), lambda s: s is state, said, n) for n in e.names]
     if e.property == "update":
@@ -228,6 +228,8 @@ def _count(e: Expectation, times: list[Micros], end: Micros, none: str, history:
     stop = end + 1 if e.until is None or e.at_end else e.until
     if start > end:
         return UNKNOWN, f"the run ended at {seconds(end)}, before {seconds(start)}"
+    if stop <= start:
+        return UNKNOWN, f"nothing lies between {seconds(start)} and {seconds(stop)}"
     n = count_between(times, start, min(stop, end + 1))
     seen = f"{n}, not {counts_said(counts)}"
     _, most = counts
@@ -239,8 +241,8 @@ def _count(e: Expectation, times: list[Micros], end: Micros, none: str, history:
     if not in_counts(n, counts):
         return FAIL, seen
     if n == 0 and e.subject == "leader_changes":
-        leaders = dict.fromkeys(value for _, _, value in history.leader.spans(start, stop) if value)
-        return PASS, f"{next(iter(leaders))} led throughout" if len(leaders) == 1 else none
+        leaders = [value for _, _, value in history.leader.spans(start, stop)]
+        return PASS, f"{leaders[0]} led throughout" if len(leaders) == 1 and leaders[0] else none
     return (
         PASS,
         f"{n} in all" if start == 0 and stop > end else f"{n} between {seconds(start)} and {seconds(min(stop, end))}",

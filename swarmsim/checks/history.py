@@ -97,7 +97,7 @@ class History:
         self.running: dict[str, Steps[int]] = {}  # service -> containers that run
         self.running_on: dict[str, Steps[int]] = {}  # node -> containers that run
         self.started: dict[str, list[Micros]] = {}  # service -> when containers began to run
-        self.node_states: dict[str, Steps[NodeState]] = {}
+        self.node_states: dict[str, Steps[NodeState | None]] = {}  # None: not in the swarm
         self.tasks_in: dict[tuple[str, TaskState], Steps[int]] = {}  # tasks in the store, by observed state
         self.completed: dict[str, Steps[int]] = {}  # job -> tasks of its present iteration that are COMPLETE
         self.updates: dict[str, Steps[UpdateState | None]] = {}  # service -> state of its rolling update
@@ -145,8 +145,8 @@ class History:
         e: NodeChanged = recorded.event
         steps = self.node_states.get(e.node)
         if steps is None:
-            steps = self.node_states[e.node] = Steps(e.state)
-        steps.put(recorded.at, e.state)
+            steps = self.node_states[e.node] = Steps(None)
+        steps.put(recorded.at, None if e.action == "REMOVE" else e.state)
 
     def _container_started(self, recorded: Recorded) -> None:
         e: ContainerStarted = recorded.event

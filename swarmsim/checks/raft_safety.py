@@ -215,8 +215,9 @@ class RaftSafety:
         else:
             self._remembers(recorded, e, member)
             self._revise(e, member)
-        if e.voted_for:
+        if e.voted_for:  # a vote that reached the disk in the moment of a crash is told here only
             member.votes[e.term] = e.voted_for
+            self._polls.setdefault((e.voted_for, e.term), {})[e.node] = None
         member.term = member.durable_term = e.term
 
     def _remembers(self, recorded: Recorded, e: RaftRestarted, member: Member) -> None:
@@ -315,12 +316,14 @@ class RaftSafety:
             text = f"{e.node} voted in term {e.term}, having been in {member.durable_term}"
             self._violated(recorded, "terms never go back", text)
         member.durable_term = max(member.durable_term, e.term)
-        first = member.votes.setdefault(e.term, e.candidate)
-        if first != e.candidate:
+        self._polls.setdefault((e.candidate, e.term), {})[e.node] = None
+        first = member.votes.get(e.term)
+        if first is None:
+            member.votes[e.term] = e.candidate
+            self._check_up_to_date(recorded, e, member)
+        elif first != e.candidate:
             text = f"{e.node} voted for {first} and for {e.candidate} in term {e.term}"
             self._violated(recorded, "one vote a term", text)
-        self._polls.setdefault((e.candidate, e.term), {})[e.node] = None
-        self._check_up_to_date(recorded, e, member)
 
     def _check_up_to_date(self, recorded: Recorded, e: VoteGranted, member: Member) -> None:
         """Raft section 5.4.1: a later last term wins, then the longer log. What a new leader sent since is left out."""

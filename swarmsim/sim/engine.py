@@ -8,15 +8,16 @@ each node and kept through a crash; containers are gone when the host goes off.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
 
-from ..api.engine import ContainerError, Prepare, Remove, Start, Stop, Wait
+from ..api.engine import ContainerError, Prepare, Remove, Start, Stop, Wait, WatchHealth
+from ..api.health import Health, first_verdict, health_check
 from ..api.objects import Task
 from ..api.specs import Times
-from ..machine import Execute
+from ..machine import SECOND, Execute
 from ..trace.events import ContainerExited, ContainerStarted, ImagePulled
 from . import rng
 from .host import Driver, Failure, Host, fire
@@ -26,6 +27,9 @@ Micros = int
 #: How long an engine that was started again takes to say that a container of its former life is gone. Assumed; a
 #: manager's word that the task shall stop comes sooner, so that the task ends as SHUTDOWN, as recorded.
 RESTORE: Micros = 1_000_000
+
+#: docker stop without a grace period of the service's own (api/defaults/service.go; the engine's default).
+STOP_GRACE: Micros = 10_000_000
 
 #: Exit codes of a container that ends by SIGKILL and by SIGTERM (128 + the signal's number).
 KILLED, TERMINATED = 137, 143
@@ -46,6 +50,8 @@ class Container:
     stopping: bool = False
     ended: simpy.Event | None = None  # fires with the exit code
     run: int = 0  # counts starts, so that an old timer cannot end a new run
+    health: Health = Health.STARTING
+    watchers: list[simpy.Event] = field(default_factory=list)  # fire when the health changes, or with None at the end
 
     @property
     def running(self) -> bool:
@@ -65,6 +71,7 @@ class Engine:
             Prepare: self._prepare,
             Start: self._start,
             Wait: self._wait,
+            WatchHealth: self._watch_health,
             Stop: self._stop,
             Remove: self._remove,
         }
@@ -150,6 +157,9 @@ class Engine:
         if container.stopping:  # it was told to stop before it ran
             fire(done, Failure(ContainerError("container was stopped before it started")), cause)
             return
+        if container.started_at is not None:  # asked twice
+            fire(done, None, cause)
+            return
         container.started_at = self.env.now
         container.run += 1
         fact = ContainerStarted(self.host.name, container.task, container.name, container.service)
@@ -159,7 +169,40 @@ class Engine:
             delay = self._draw("run", container.spec, behaviour.run)
             timeout = simpy.Timeout(self.env, delay, (container, container.run, behaviour.exit, seq))
             timeout.callbacks.append(self._ran_out)
+        self._probe(container, seq)
         fire(done, None, seq)
+
+    # -- health checks: the probes themselves are not simulated, only when the first of them decides --
+    def _probe(self, container: Container, cause: int) -> None:
+        check = health_check(container.spec.spec.container)
+        if check is not None:
+            able = self._draw("health", container.spec, container.spec.spec.container.behaviour.health)
+            verdict = first_verdict(check, able)
+            timeout = simpy.Timeout(self.env, verdict.after, (container, container.run, verdict.health, cause))
+            timeout.callbacks.append(self._judged)
+
+    def _judged(self, event: simpy.Event) -> None:
+        container: Container
+        container, run, health, cause = event._value
+        if container.running and container.run == run:
+            container.health = health
+            self._tell_watchers(container, cause)
+
+    def _tell_watchers(self, container: Container, cause: int) -> None:
+        watchers, container.watchers = container.watchers, []
+        health = container.health if container.running else None
+        for done in watchers:
+            fire(done, health, cause)
+
+    def _watch_health(self, driver: Driver, command: WatchHealth) -> simpy.Event:
+        done = simpy.Event(self.env)
+        container = self.containers.get(command.task.id)
+        if container is None or not container.running:
+            return done.succeed()
+        if container.health is not command.known:
+            return done.succeed(container.health)
+        container.watchers.append(done)
+        return done
 
     def _ran_out(self, event: simpy.Event) -> None:
         container, run, code, cause = event._value
@@ -174,9 +217,7 @@ class Engine:
             return simpy.Timeout(self.env, RESTORE, gone)
         if container.exit_code is not None:
             return done.succeed(container.exit_code)
-        if container.ended is None:
-            container.ended = simpy.Event(self.env)
-        container.ended.callbacks.append(lambda e: fire(done, e._value, e.cause))
+        self._tell_end(container, done)
         return done
 
     def _stop(self, driver: Driver, command: Stop) -> simpy.Event:
@@ -191,16 +232,20 @@ class Engine:
             task = container.spec
             behaviour = task.spec.container.behaviour
             delay = self._draw("stop", task, behaviour.stop)
-            grace = task.spec.container.stop_grace_period
+            grace = _grace(task)
             code = 0 if behaviour.on_stop == "complete" else TERMINATED
-            if grace is not None and delay > grace:
+            if delay > grace:
                 delay, code = grace, KILLED  # SIGKILL ends it
             timeout = simpy.Timeout(self.env, delay, (container, container.run, code, driver.out.cause))
             timeout.callbacks.append(self._stopped)
+        self._tell_end(container, done)
+        return done
+
+    def _tell_end(self, container: Container, done: simpy.Event) -> None:
+        """Let `done` happen with the exit code when the container ends."""
         if container.ended is None:
             container.ended = simpy.Event(self.env)
         container.ended.callbacks.append(lambda e: fire(done, e._value, e.cause))
-        return done
 
     def _stopped(self, event: simpy.Event) -> None:
         container, run, code, cause = event._value
@@ -218,6 +263,7 @@ class Engine:
         container.exit_code = code
         fact = ContainerExited(self.host.name, container.task, container.name, container.service, code, why)
         seq = self.host.trace.record(fact, self.env.now, cause)
+        self._tell_watchers(container, seq)
         if container.ended is not None:
             fire(container.ended, code, seq)
 
@@ -229,8 +275,18 @@ class Engine:
 
     def _crashed(self, how: str, cause: int) -> None:
         self._pulling.clear()
+        if how == "engine":  # its containers run on, and the engine that starts again finds them
+            self.containers = {id: c for id, c in self.containers.items() if c.started_at is not None}
+            return
         for container in self.containers.values():
             if container.running:
                 container.ended = None
+                container.watchers.clear()
                 self._end(container, KILLED, "crash", cause)
         self.containers.clear()
+
+
+def _grace(task: Task) -> Micros:
+    """How long after SIGTERM the SIGKILL comes: whole seconds (moby executor/container/adapter.go `shutdown`)."""
+    own = task.spec.container.stop_grace_period
+    return STOP_GRACE if own is None else own // SECOND * SECOND

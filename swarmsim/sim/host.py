@@ -23,6 +23,7 @@ from ..machine import (
     Address,
     Batch,
     Call,
+    DiskFull,
     Execute,
     Handler,
     Machine,
@@ -60,6 +61,7 @@ def fire(event: simpy.Event, value: Any, cause: int = 0) -> None:
 
 
 Performer = Callable[["Driver", Any], simpy.Event]
+Timer = tuple[Micros, int, str | None, Micros]  # when, cause, awaits, set at
 
 
 class Host:
@@ -81,6 +83,8 @@ class Host:
         self.performers: dict[type, Performer] = {Persist: _persist, Sleep: _sleep, Request: _request}
         self.boot: Callable[[int], None] = lambda cause: None
         self.on_crash: list[Callable[[str, int], None]] = []
+        #: Never used twice, so that an answer to a machine's former life finds nobody.
+        self.call_ids = count()
         self._streams: dict[str, Random] = {}
         network.hosts[name] = self
 
@@ -98,9 +102,12 @@ class Host:
         driver.serve(machine.on_start, (self.disk.read(name) if saved is None else saved,), cause)
         return driver
 
-    def halt(self, name: str) -> None:
+    def halt(self, name: str, cause: int) -> None:
+        """Stop a machine in good order: it is told, and may say a last word."""
         driver = self.drivers.pop(name, None)
         if driver is not None:
+            driver.out.now = self.env.now
+            driver.out.cause = cause
             driver.machine.on_stop(driver.out)
             driver.stop()
 
@@ -132,17 +139,19 @@ class Host:
         for driver in list(self.drivers.values()):
             driver.lost(node, cause)
 
-    def wake(self, machine: str, message: Any) -> None:
+    def wake(self, machine: str, message: Any, cause: int = 0) -> None:
+        """The world tells a machine something; without a `cause`, its own latest counts."""
         driver = self.drivers.get(machine)
         if driver is not None:
-            driver.serve(driver.on_message, (driver.address, message), driver.out.cause)
+            driver.serve(driver.on_message, (driver.address, message), cause or driver.out.cause)
 
     # -- on and off --
     def crash(self, how: str, cause: int) -> int:
-        """Go off: `power` (silent, unsynced writes lost) or `process` (connections reset, disk whole)."""
+        """Go off: `power` (silent, unsynced writes lost), `process` (connections reset, disk whole), or `engine` (so,
+        and the containers run on)."""
         assert self.up, f"{self.name} is off already"
         self.up = False
-        self.refuses = how == "process"
+        self.refuses = how != "power"
         seq = self.trace.record(HostCrashed(self.name, how), self.env.now, cause)
         drivers, self.drivers = self.drivers, {}
         for driver in drivers.values():
@@ -151,9 +160,10 @@ class Host:
         for told in self.on_crash:
             told(how, seq)
         self.network.silence(self.name, seq)
-        if how == "process":
+        self.network.hang_up(self.name)
+        if how != "power":
             self.network.reset_connections(self.name, seq)
-        self.network.disturb(self.name)
+        self.network.disturb(self.name, seq)
         return seq
 
     def start(self, cause: int) -> int:
@@ -163,7 +173,7 @@ class Host:
         self.refuses = False
         seq = self.trace.record(HostStarted(self.name), self.env.now, cause)
         self.boot(seq)
-        self.network.disturb(self.name)
+        self.network.disturb(self.name, seq)
         return seq
 
 
@@ -171,7 +181,7 @@ class Driver:
     """Owns one machine: its inbox, its timers, its waiting handlers, its SimPy process."""
 
     __slots__ = (
-        "_armed", "_beside", "_calls", "_heap", "_next_call", "_order", "_scheduled", "_timers", "_wake", "address",
+        "_beside", "_calls", "_heap", "_order", "_pending", "_rung", "_scheduled", "_timers", "_wake", "address",
         "busy", "env", "handler", "host", "inbox", "machine", "name", "on_call", "on_message", "out", "process",
         "stopped",
     )  # fmt: skip
@@ -191,12 +201,12 @@ class Driver:
         self.handler: Generator[Any, Any, Any] | None = None
         self._beside: dict[_Beside, None] = {}
         self._calls: dict[int, tuple[simpy.Event, str]] = {}
-        self._next_call = 0
-        self._timers: dict[Any, tuple[Micros, int, str | None, Micros]] = {}
+        self._timers: dict[Any, Timer] = {}
+        self._rung: dict[Any, Timer] = {}  # rang while the inbox was closed
         self._scheduled: dict[Any, Micros] = {}
         self._heap: list[tuple[Micros, int, Any]] = []
         self._order = count()
-        self._armed: Micros | None = None
+        self._pending: list[Micros] = []  # SimPy timeouts under way, the next one last
         self._wake = simpy.Event(self.env)
         self.process = self.env.process(self._carry())
 
@@ -229,6 +239,8 @@ class Driver:
                 self.out.cause = getattr(event, "cause", 0) or cause
                 event = self.advance(handler, value)
                 cause = self.out.cause
+            if self.stopped:  # by its own handler
+                return
             self.busy = False
             self.handler = None
             while self.inbox and not self.busy and not self.stopped:
@@ -243,6 +255,8 @@ class Driver:
             return None
         except LeadershipLost:
             return None  # what was under way ends here; the components are about to be stopped
+        except ApiError as error:
+            raise AssertionError(f"{self.address}: a handler did not catch {error}") from error
         return self.host.performers[type(effect)](self, effect)
 
     def beside(self, handler: Generator[Any, Any, Any]) -> None:
@@ -264,8 +278,7 @@ class Driver:
 
     # -- calls --
     def request(self, request: Request) -> simpy.Event:
-        id = self._next_call
-        self._next_call = id + 1
+        id = next(self.host.call_ids)
         event = simpy.Event(self.env)
         self._calls[id] = (event, request.dst.node)
         now = self.env.now
@@ -282,63 +295,79 @@ class Driver:
         self._timers.pop(_Deadline(id), None)
         fire(pending[0], value, cause)
 
-    # -- timers: deadlines, with at most one pending timeout that is re-armed when it rings early --
+    # -- timers: deadlines. SimPy cannot cancel, so a timeout that has become too early rings and is armed again --
     def set_timer(self, name: Any, delay: Micros, awaits: str | None) -> None:
         now = self.env.now
         when = now + delay
         self._timers[name] = (when, self.out.cause, awaits, now)
+        self._rung.pop(name, None)
         scheduled = self._scheduled.get(name)
         if scheduled is None or when < scheduled:
-            self._scheduled[name] = when
-            heappush(self._heap, (when, next(self._order), name))
-            if self._armed is None or when < self._armed:
-                self._arm(when)
+            self._schedule(when, name)
+            self._arm(when)
+
+    def cancel_timer(self, name: Any) -> None:
+        self._timers.pop(name, None)
+        self._rung.pop(name, None)
+
+    def _schedule(self, when: Micros, name: Any) -> None:
+        self._scheduled[name] = when
+        heappush(self._heap, (when, next(self._order), name))
 
     def _arm(self, when: Micros) -> None:
-        self._armed = when
-        timeout = simpy.Timeout(self.env, when - self.env.now, when)
+        """See to it that a timeout rings by `when`: a new one only where all that are under way ring later."""
+        pending = self._pending
+        if pending and pending[-1] <= when:
+            return
+        pending.append(when)
+        timeout = simpy.Timeout(self.env, when - self.env.now)
         timeout.callbacks.append(self._ring)
 
     def _ring(self, event: simpy.Event) -> None:
-        if self.stopped or event._value != self._armed:
+        if self.stopped:
             return
-        self._armed = None
+        self._pending.pop()
         now = self.env.now
         heap = self._heap
         while heap and heap[0][0] <= now:
             when, _, name = heappop(heap)
             if self._scheduled.get(name) != when:
-                continue
+                continue  # it was moved to an earlier time
             del self._scheduled[name]
             timer = self._timers.get(name)
             if timer is None:
-                continue
+                continue  # it was cancelled
             if timer[0] > now:
-                self._scheduled[name] = timer[0]
-                heappush(heap, (timer[0], next(self._order), name))
+                self._schedule(timer[0], name)  # it was moved to a later time
                 continue
             del self._timers[name]
             if not self._rang(name, timer):
                 return
-        self._arm_next()
+        if heap:
+            self._arm(heap[0][0])
 
-    def _arm_next(self) -> None:
-        if self._heap and (self._armed is None or self._heap[0][0] < self._armed):
-            self._arm(self._heap[0][0])
-
-    def _rang(self, name: Any, timer: tuple[Micros, int, str | None, Micros]) -> bool:
+    def _rang(self, name: Any, timer: Timer) -> bool:
         """Serve it; False when that stopped this driver."""
         _, cause, awaits, since = timer
         if awaits is not None:
             cause = self.host.network.silenced(awaits, self.host.name, since) or cause
         if type(name) is _Deadline:
-            error = ApiError("DeadlineExceeded", "context deadline exceeded")
             pending = self._calls.pop(name.id, None)
             if pending is not None:
-                fire(pending[0], Failure(error), cause)
+                fire(pending[0], Failure(ApiError("DeadlineExceeded", "context deadline exceeded")), cause)
+        elif self.busy:
+            self._rung[name] = timer
+            self.inbox.append((self._late, (name, timer), cause))
         else:
             self.serve(self.machine.on_timer, (name,), cause)
         return not self.stopped
+
+    def _late(self, name: Any, timer: Timer, out: DriverOutbox) -> Handler:
+        """Serve a timer that rang while the inbox was closed, unless it was set again or cancelled since."""
+        if self._rung.get(name) is not timer:
+            return None
+        del self._rung[name]
+        return self.machine.on_timer(name, out)
 
     def stop(self) -> None:
         """No more stimuli, no more effects; what waits is closed where it stands."""
@@ -346,6 +375,7 @@ class Driver:
         self.busy = True  # nothing is served any more
         self.inbox.clear()
         self._timers.clear()
+        self._rung.clear()
         self._calls.clear()
         if self.handler is not None:
             _close(self.handler)
@@ -437,7 +467,7 @@ class DriverOutbox(Outbox):
         self.driver.set_timer(name, delay, awaits)
 
     def cancel_timer(self, name: Any) -> None:
-        self.driver._timers.pop(name, None)
+        self.driver.cancel_timer(name)
 
     def emit(self, event: Any) -> int:
         self.cause = seq = self.trace.record(event, self.now, self.cause)
@@ -454,7 +484,7 @@ class DriverOutbox(Outbox):
         self.host.spawn(name, machine, saved, self.cause)
 
     def halt(self, name: str) -> None:
-        self.host.halt(name)
+        self.host.halt(name, self.cause)
 
     def save(self, writes: Mapping[Any, Any]) -> None:
         self.host.disk.store(self.driver.name, writes)
@@ -489,7 +519,10 @@ def performer(submit: Callable[..., None], payload: Callable[[Any], Any]) -> Per
 
 
 def _persist(driver: Driver, effect: Persist) -> simpy.Event:
-    return driver.host.disk.write(driver.name, effect.writes)
+    disk = driver.host.disk
+    if disk.full:
+        return simpy.Event(driver.env).succeed(Failure(DiskFull()))
+    return disk.write(driver.name, effect.writes)
 
 
 def _sleep(driver: Driver, effect: Sleep) -> simpy.Event:

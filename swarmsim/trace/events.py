@@ -102,7 +102,8 @@ class FaultEnded(NamedTuple):
 
 # ---- hosts, network, disk --------------------------------------------------------------------------------
 class HostCrashed(NamedTuple):
-    """A host went off. `how`: `power` (silent, unsynced writes lost) or `process` (connections reset)."""
+    """A host went off. `how`: `power` (silent, unsynced writes lost), `process` (connections reset), or `engine` (so,
+    and its containers run on)."""
 
     node: str
     how: str
@@ -125,6 +126,13 @@ class MessageDropped(NamedTuple):
 # ---- Raft ------------------------------------------------------------------------------------------------
 class BecameCandidate(NamedTuple):
     """An election timeout ran out and the node asks for votes (Raft section 5.2). Emitted by manager/raft_node."""
+
+    node: str
+    term: int
+
+
+class BecamePreCandidate(NamedTuple):
+    """An election timeout ran out and the node asks whether it could win, in its present term (Raft thesis 9.6)."""
 
     node: str
     term: int
@@ -204,6 +212,13 @@ class MembershipChanged(NamedTuple):
     node: str
     index: int  # type: ignore[assignment]
     members: tuple[str, ...]
+
+
+class ManagerStopped(NamedTuple):
+    """A manager ended with an error, and will be started again (SwarmKit node.go, `manager stopped: …`)."""
+
+    node: str
+    why: str
 
 
 class LeadershipGained(NamedTuple):
@@ -308,14 +323,6 @@ class ObjectChanged(NamedTuple):
     action: str
 
 
-class StoreRead(NamedTuple):
-    """A manager's store was restored or differs from its peers' at the same index: `digest` of its content."""
-
-    node: str
-    index: int  # type: ignore[assignment]
-    digest: str
-
-
 # ---- the pipeline ----------------------------------------------------------------------------------------
 class RequestRefused(NamedTuple):
     """The control API refused a request, with the real text (SwarmKit manager/controlapi)."""
@@ -326,7 +333,11 @@ class RequestRefused(NamedTuple):
 
 
 class TaskPlaced(NamedTuple):
-    """The scheduler chose a node: how many nodes tied for best, and which filters refused how many others."""
+    """The scheduler chose a node: how many nodes tied for best, and which filters refused how many others.
+
+    `ranks`: how the nodes stood just before, best first: (failures that count, tasks of the service, all tasks, nodes).
+    `refusals`: by filter, how many nodes it refused, and the names of the first.
+    """
 
     task: str
     name: str
@@ -335,14 +346,20 @@ class TaskPlaced(NamedTuple):
     service_tasks: int
     refused: str
     why: str
+    ranks: tuple[tuple[int, int, int, int], ...] = ()
+    refusals: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
 
 
 class TaskNotPlaced(NamedTuple):
-    """No node suits: the explanation that `docker service ps` shows (SwarmKit scheduler/pipeline.go)."""
+    """No node suits: the explanation that `docker service ps` shows (SwarmKit scheduler/pipeline.go).
+
+    `refusals` as in `TaskPlaced`; they cover all nodes, where the explanation leaves out those asked before one passed.
+    """
 
     task: str
     name: str
     explanation: str
+    refusals: tuple[tuple[str, int, tuple[str, ...]], ...] = ()
 
 
 class RestartScheduled(NamedTuple):
