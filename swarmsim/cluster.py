@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import simpy
 
+from .ablation import must_be_exact, of_raft
 from .api.ids import new_id
 from .api.objects import (
     Certificate,
@@ -25,15 +26,17 @@ from .api.objects import (
 from .api.specs import ClusterSpec, NetworkSpec, NodeSpec, Resources
 from .api.states import Availability, NodeRole, NodeState
 from .errors import ApiError
-from .machine import Address, Machine, Micros, RecordingOutbox, Request
+from .machine import SECOND, Address, Machine, Micros, RecordingOutbox, Request
 from .manager.key_manager import first_keys
 from .manager.manager import new_cluster, predefined_spec
 from .manager.raft_node import form
-from .node import Formed, Identity, Join, SwarmNode
+from .node import Formed, Identity, Join, RaftServer, SwarmNode
+from .raft.raft import RawNode
 from .sim import rng
 from .sim.clock import Clock
 from .sim.engine import Container, Engine
 from .sim.host import Driver, Failure, Host
+from .sim.links import Latency, Way
 from .sim.network import Network as Wires
 from .store import MemoryStore
 from .store.actions import CREATE, Action
@@ -71,12 +74,15 @@ class ClusterDescription:
     """What a scenario's `cluster:` says. `latency` of one packet one way, `fsync` of one sync, in microseconds."""
 
     hosts: tuple[HostSpec, ...]
-    latency: tuple[Micros, Micros] = (200, 1_000)
+    latency: Latency = (200, 1_000)
     loss: float = 0.0
     swarm: ClusterSpec = field(default_factory=ClusterSpec)
     fsync: tuple[Micros, Micros] = FSYNC
     probes: str = "lazy"
     newcomer: HostSpec = HostSpec("", "worker")  # what a host is like that joins later
+    ways: tuple[Way, ...] = ()  # between which hosts latency or loss differ
+    without: tuple[str, ...] = ()  # rules that are off, by the names of `ablation.RULES`
+    only: str = ""  # raft: the managers are a Raft group and nothing else, no swarm
 
 
 def describe(managers: int = 3, workers: int = 3, **settings: Any) -> ClusterDescription:
@@ -96,8 +102,8 @@ class Cluster:
         self.seed = seed
         self.env = Clock(0)
         self.trace = trace if trace is not None else Trace()
-        self.network = Wires(self.env, self.trace, seed, spec.latency, spec.loss)
-        self.network.exact = spec.probes == "exact"
+        self.network = Wires(self.env, self.trace, seed, spec.latency, spec.loss, spec.ways)
+        self.network.exact = spec.probes == "exact" or must_be_exact(spec.without)
         self.names = [h.name for h in spec.hosts]
         self.chronicle = Chronicle()
         self.hosts: dict[str, Host] = {
@@ -118,7 +124,8 @@ class Cluster:
         return [name for name in self.names if not self.nodes[name].is_manager]
 
     def _make_node(self, index: int, h: HostSpec) -> SwarmNode:
-        return SwarmNode(
+        make = RaftServer if self.spec.only == "raft" else SwarmNode
+        return make(
             self.hosts[h.name],
             _description(h),
             _address(index),
@@ -126,6 +133,7 @@ class Cluster:
             tuple(self.names),
             self.chronicle,
             self.spec.probes == "exact",
+            self.spec.without,
         )
 
     def _hand_over(self) -> None:
@@ -136,8 +144,9 @@ class Cluster:
         out = RecordingOutbox(Address("", "form"))
         out.rng = stream
         store = MemoryStore()
-        actions = [Action(CREATE, obj, 0) for obj in self._objects(out)]
-        group = form({name: self.hosts[name] for name in managers}, store, actions, self.spec.swarm)
+        actions = [Action(CREATE, obj, 0) for obj in self._objects(out)] if not self.spec.only else []
+        off = of_raft(self.spec.without)
+        group = form({name: self.hosts[name] for name in managers}, store, actions, self.spec.swarm, off)
         leader = managers[0]
         recorder = RecordingOutbox(Address("", "form"))
         recorder.emit = lambda event: self.trace.record(event, 0, recorder.cause)  # type: ignore[method-assign]
@@ -147,9 +156,12 @@ class Cluster:
                 managers,
                 workers,
                 self.spec.swarm.heartbeat_period,
-                self.spec.swarm.election_tick,
+                -(-self.spec.swarm.election_tick * self.spec.swarm.raft.tick // SECOND),
             )
         )
+        if self.spec.only:
+            self._hand_over_raft(managers, group)
+            return
         self.chronicle.hand_over(recorder, store)
         ids = {name: new_id(stream) for name in self.names}
         sessions = {name: (ids[name], name if name in managers else stream.choice(managers)) for name in self.names}
@@ -158,6 +170,12 @@ class Cluster:
             role = NodeRole.MANAGER if name in managers else NodeRole.WORKER
             raft_id = managers.index(name) + 1 if name in managers else 0
             node.boot_formed(Identity(name, role, managers, raft_id), formed)
+
+    def _hand_over_raft(self, managers: tuple[str, ...], group: Mapping[str, RawNode]) -> None:
+        for i, name in enumerate(managers):
+            node = self.nodes[name]
+            assert isinstance(node, RaftServer), f"{name} runs more than Raft"
+            node.boot_with(Identity(name, NodeRole.MANAGER, managers, i + 1), group[name])
 
     # -- the long way: node by node --
     @classmethod

@@ -7,7 +7,8 @@ around it: it makes the machines, and says who performs a machine's `update` and
 on that host).
 
 Departure (2026-11-25): a node whose manager cannot join the Raft group tries again with backoff by itself; in Docker
-the whole node exits, and the engine starts it again, with the same effect.
+the whole node exits, and the engine starts it again, with the same effect. A manager whose disk is full ends alone and
+is started again with the engine's pauses; in Docker its node, and the agent with it, ends too.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from .ablation import of_raft, without
 from .agent.agent import Agent
 from .api.messages import (
     CertificateStatus,
     IssueCertificate,
     JoinRequest,
     JoinResponse,
+    ManagerFailed,
     NodeNews,
     Recertified,
     RemovedFromRaft,
@@ -35,6 +38,7 @@ from .errors import ApiError
 from .gossip import Gossip
 from .machine import MILLISECOND, SECOND, Address, Batch, Handler, Machine, Micros, Outbox, Update
 from .manager.allocator import Allocator
+from .manager.component import WATCHES
 from .manager.controlapi import ControlApi
 from .manager.dispatcher import Dispatcher
 from .manager.key_manager import KeyManager
@@ -43,6 +47,7 @@ from .manager.membership import Member
 from .manager.orchestrator import ORCHESTRATORS
 from .manager.proposer import Proposer
 from .manager.proxy import NotYet, Proxy
+from .manager.raft_clock import ClockedRaftNode
 from .manager.raft_node import RaftNode
 from .manager.role_manager import RoleManager
 from .manager.scheduler import Scheduler
@@ -51,6 +56,7 @@ from .sim.engine import Engine
 from .sim.host import Host, performer
 from .store import MemoryStore
 from .store.chronicle import Chronicle
+from .trace.events import ManagerStopped
 
 CA_LIMIT: Micros = 5 * SECOND
 CA_TRIES = 5
@@ -63,6 +69,8 @@ RENEWAL_BACKOFF_MOST: Micros = 3600 * SECOND
 RAFT_JOIN_LIMIT: Micros = 25 * SECOND
 #: How long a manager that was removed from Raft waits for its certificate as a worker (node.go).
 ROLE_CHANGE_LIMIT: Micros = 16 * SECOND
+RESTART_PAUSE: Micros = 100 * MILLISECOND
+RESTART_PAUSE_MOST: Micros = 30 * SECOND
 MANAGER_MACHINES = ("manager", "controlapi", "raft", "api")
 
 
@@ -104,6 +112,8 @@ class Supervisor(Machine):
         self._expected: NodeRole | None = None
         self._renewals = 0  # epoch: a newer renewal ends an older one
         self._joining_raft = False
+        self._failed_at: Micros = 0
+        self._pause = RESTART_PAUSE
 
     # -- start --
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
@@ -168,6 +178,8 @@ class Supervisor(Machine):
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
         if type(message) is RemovedFromRaft:
             out.start(self._removed(out))
+        elif type(message) is ManagerFailed:
+            self._failed(message, out)
         elif type(message) is NodeNews:
             self._news(message, out)
         return None
@@ -262,6 +274,21 @@ class Supervisor(Machine):
         self._keep(identity._replace(raft_id=answer.raft_id), out)
         self.body.start_manager(identity._replace(raft_id=answer.raft_id), answer.members, out.cause)
 
+    def _failed(self, failure: ManagerFailed, out: Outbox) -> None:
+        """The manager stops, and is started again after a pause that doubles (EN daemon/cluster/noderunner.go)."""
+        out.emit(ManagerStopped(out.address.node, f"manager stopped: {failure.why}"))
+        self.body.halt_manager(out)
+        if out.now - self._failed_at > RESTART_PAUSE_MOST:
+            self._pause = RESTART_PAUSE
+        self._failed_at = out.now
+        out.start(self._start_again(self._pause, out))
+        self._pause = min(2 * self._pause, RESTART_PAUSE_MOST)
+
+    def _start_again(self, pause: Micros, out: Outbox) -> Generator[Any, Any, None]:
+        yield out.sleep(pause)
+        if self.identity is not None and self.identity.role is NodeRole.MANAGER:
+            self._start_manager(out)
+
     def _stop_manager(self, out: Outbox) -> None:
         """With its Raft data; a node that is promoted again joins as a new member."""
         assert self.identity is not None, "no manager without a certificate"
@@ -294,6 +321,7 @@ class SwarmNode:
         peers: tuple[str, ...],
         chronicle: Chronicle,
         exact_probes: bool,
+        off: tuple[str, ...] = (),
     ) -> None:
         self.host = host
         self.description = description
@@ -308,6 +336,7 @@ class SwarmNode:
         self.raft: RaftNode | None = None
         self.manager: Manager | None = None
         self.store: MemoryStore | None = None
+        self.off = off  # rules that are, by the names of `ablation.RULES`
         self._formed: Formed | None = None
         self._join: Join | None = None
         host.boot = self.boot
@@ -391,12 +420,9 @@ class SwarmNode:
         if identity.first:
             members = ((identity.raft_id, Member(node_id, host.name)),)
         store = self.store = MemoryStore()
-        formed = self._formed.raft if self._formed else None
-        raft = self.raft = RaftNode(
-            host.name, identity.raft_id, members, store, self.chronicle, self.spec, formed, identity.first
-        )
+        raft = self.raft = self._member(identity, members, store, self._formed.raft if self._formed else None)
         proposer = raft.proposer
-        manager = self.manager = Manager(host.name, node_id, store, self.spec, self._component)
+        manager = self.manager = without(Manager, self.off)(host.name, node_id, store, self.spec, self._component)
         host.performers[Update] = performer(proposer.update, lambda effect: effect.change)
         host.performers[Batch] = performer(proposer.batch, lambda effect: effect.changes)
         host.spawn("raft", raft, None, cause)
@@ -409,34 +435,80 @@ class SwarmNode:
         host.spawn("controlapi", ControlApi(host.name, store, raft.members, raft.can_remove), {}, cause)
         host.spawn("manager", manager, {}, cause)
 
+    def _member(
+        self, identity: Identity, members: Iterable[tuple[int, Member]], store: MemoryStore, formed: RawNode | None
+    ) -> RaftNode:
+        """This node's member of the Raft group."""
+        make = ClockedRaftNode if self.spec.raft.by_clock else RaftNode
+        return make(
+            self.host.name,
+            identity.raft_id,
+            members,
+            store,
+            self.chronicle,
+            self.spec,
+            formed,
+            identity.first,
+            of_raft(self.off),
+        )
+
     def stop_manager(self, out: Outbox) -> None:
         """All of it ends, and its Raft data is wiped."""
+        self.halt_manager(out)
+        self.host.disk.wipe("raft")
+
+    def halt_manager(self, out: Outbox) -> None:
+        """All of it ends; what its disk holds stays."""
         if self.manager is not None:
             self.manager.stop(out)
         for name in MANAGER_MACHINES:
             out.halt(name)
         self.host.proxy = None
-        self.host.disk.wipe("raft")
         self.raft = self.manager = self.store = None
 
     def _component(self, name: str) -> Machine | None:
-        """The leader-only machine of that name, made anew for each leadership."""
+        """The leader-only machine of that name, made anew for each leadership; `NAME.2` is a second one beside it."""
         assert self.store is not None
         assert self.raft is not None
         node, store, raft = self.host.name, self.store, self.raft
         formed = self._formed.sessions if self._formed else None
+        off = self.off
+        kind, _, nth = name.partition(".")
+        if nth:
+            raft.watches[name] = WATCHES[kind]
         makers: dict[str, Callable[[], Machine]] = {
-            "dispatcher": lambda: Dispatcher(node, store, raft.members, formed),
+            "dispatcher": lambda: without(Dispatcher, off)(node, store, raft.members, formed),
             "ca": lambda: Authority(node, store),
             "allocator": lambda: Allocator(node, store),
-            "scheduler": lambda: Scheduler(node, store),
+            "scheduler": lambda: without(Scheduler, off)(node, store),
             "role_manager": lambda: RoleManager(node, store, raft.group.in_force, raft.can_remove),
             "key_manager": lambda: KeyManager(node, store),
         }
-        if name in makers:
-            return makers[name]()
-        make = ORCHESTRATORS.get(name)
-        return make(node, store) if make else None
+        if kind in makers:
+            return makers[kind]()
+        make = ORCHESTRATORS.get(kind)
+        return without(make, off)(node, store) if make else None
 
 
-__all__ = ["Formed", "Identity", "Join", "Proposer", "Supervisor", "SwarmNode"]
+class RaftServer(SwarmNode):
+    """The body of a node that runs its Raft member and nothing else: no agent, no gossip, no manager.
+
+    For experiments with Raft itself. The member is the swarm's, with its driver, disk and network; its store is empty.
+    """
+
+    def boot(self, cause: int) -> None:
+        self._start(None, cause)
+
+    def boot_with(self, identity: Identity, core: RawNode) -> None:
+        """Start as part of a group that is ready."""
+        self._remember(identity)
+        self._start(core, 0)
+
+    def _start(self, core: RawNode | None, cause: int) -> None:
+        assert self.identity is not None, "a Raft server that is a member of nothing"
+        self.store = MemoryStore()
+        self.raft = self._member(self.identity, (), self.store, core)
+        self.host.spawn("raft", self.raft, None, cause)
+
+
+__all__ = ["Formed", "Identity", "Join", "Proposer", "RaftServer", "Supervisor", "SwarmNode"]

@@ -25,9 +25,7 @@ def test_import_contract_is_kept(contract: str) -> None:
     """Arrows point down only; see [tool.importlinter] in pyproject.toml."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache"]
 
-    run = subprocess.run(
-        [*command, "--contract", contract], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run([*command, "--contract", contract], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert run.returncode == 0, run.stdout + run.stderr
 

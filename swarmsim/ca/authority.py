@@ -141,9 +141,13 @@ def _expiry(tx: Any) -> int:
 
 
 def _free_id(host: str, tx: Any) -> str:
-    """Ids of nodes are readable here: the host's name, with a number when that host joined before."""
+    """Ids of nodes are readable here: the host's name, with a number when that host joined before.
+
+    An id that was removed never returns: its certificates are refused.
+    """
+    removed = [id for cluster in tx.all(Cluster) for id, _ in cluster.blacklisted]
     id, n = host, 1
-    while tx.get(Node, id) is not None:
+    while tx.get(Node, id) is not None or id in removed:
         n += 1
         id = f"{host}~{n}"
     return id

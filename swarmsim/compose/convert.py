@@ -91,7 +91,6 @@ class Converter:
 
     config: Config
     naming: Naming
-    base: Path
     stand_in: bool
     tell: Tell
     warn: Callable[[str], None]
@@ -172,27 +171,31 @@ class Converter:
     def files(self, section: str) -> list[tuple[str, Body, bytes]]:
         """Name, words and content of each secret or config that is there when the services are created."""
         declared: dict[str, Body] = getattr(self.config, section)
-        used = {r.get("source", "") for body in self.config.services.values() for r in body.get(section) or ()}
-        if section == "configs":
-            specs = [body.get("credential_spec") or {} for body in self.config.services.values()]
-            used |= {spec["config"] for spec in specs if spec.get("config")}
+        noun, used = section.removesuffix("s"), self.used(section)
         found: dict[str, tuple[str, Body, bytes]] = {}
         for name, words in declared.items():
             called = str(words.get("name") or self.naming.scope(name))
             if words.get("external"):
                 if name in used and called not in found:
-                    self.warn(f"{section.removesuffix('s')} {called} is external: taken to be there")
+                    self.warn(f"{noun} {called} is external: taken to be there")
                     found[called] = (called, words, STAND_IN)
                 continue
             if words.get("template_driver"):
-                noun = section.removesuffix("s")
                 self.warn(f"{noun} {name}: template_driver is kept by Docker and not simulated: nothing is expanded")
             data = b"" if words.get("driver") else self.content(section, name, words)
             found.setdefault(called, (called, words, data))
         return list(found.values())
 
+    def used(self, section: str) -> set[str]:
+        """The secrets or configs that some service refers to."""
+        bodies = self.config.services.values()
+        found = {reference.get("source", "") for body in bodies for reference in body.get(section) or ()}
+        if section == "configs":
+            found |= {(body.get("credential_spec") or {}).get("config", "") for body in bodies}
+        return found
+
     def content(self, section: str, name: str, words: Body) -> bytes:
-        file = self.base / str(words.get("file") or "")
+        file: Path = words["base"] / str(words.get("file") or "")
         path = (section, name, "file")
         try:
             return env_file.read_side_file(file)

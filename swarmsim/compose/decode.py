@@ -118,6 +118,7 @@ class Decoder:
     def declared(self, section: str, name: str, words: Mapping[str, Any]) -> Body:
         path = (section, name)
         body: Body = {key: value for key, value in words.items() if not key.startswith("x-")}
+        body["base"] = self.source.base
         for key in ("labels", "driver_opts"):
             if key in body:
                 body[key] = self.one(_PAIRS if key == "labels" else _OPTIONS, body[key], (*path, key))

@@ -65,8 +65,7 @@ class Stack:
         return spec
 
     def _converter(self, loaded: Loaded) -> Converter:
-        base = loaded.sources[0].base
-        return Converter(loaded.config, self._naming, base, loaded.stand_in, loaded.tell, self._say)
+        return Converter(loaded.config, self._naming, loaded.stand_in, loaded.tell, self._say)
 
     def _say(self, *texts: str) -> None:
         self.warnings += [text for text in texts if text not in self.warnings]
@@ -139,8 +138,9 @@ def _words(source: Source, loaded: Loaded) -> Mapping[str, Any]:
     schema.check_forbidden(source.data, source.wrong)
 
     def unset(path: KeyPath, name: str) -> None:
-        where = ":".join([Path(source.file).name, *[str(line) for line in [source.line(path)] if line]])
-        text = f"variable {name} is not set and empty, as in docker stack deploy ({where}); write env: {{{name}: …}}"
+        line = source.line(path)
+        where = f" ({Path(source.file).name}:{line})" if line else ""
+        text = f"variable {name} is not set and empty, as in docker stack deploy{where}; write env: {{{name}: …}}"
         loaded.unset.setdefault(name, text)
 
     data = interpolate(source.data, loaded.env, source.wrong, unset)

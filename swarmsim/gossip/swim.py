@@ -133,8 +133,7 @@ def _hear(state: State, message: Packet | Ping | IndirectPing | Ack, out: Outbox
 
 # ---- from the host -------------------------------------------------------------------------------------
 def _disturbed(state: State, src: Address, message: Disturbed, out: Outbox) -> None:
-    """Something changed in the world: look whom it concerns. What this node did last is not the cause."""
-    out.cause = 0
+    """Something changed in the world, and is the cause of what follows: look whom it concerns."""
     if message.node in state.members:
         watch(state, message.node, out)
     elif message.node in ("", state.node):

@@ -24,8 +24,8 @@ START_ORDER = (
     "role_manager",
 )
 
-#: In the order of their stop. The jobs orchestrator is missing: it runs on until the manager stops (a quirk of
-#: the original; its writes fail meanwhile).
+#: In the order of their stop. The jobs orchestrator is missing: it runs on until the manager stops, its writes fail
+#: meanwhile, and a manager that leads again has two of them (a quirk of the original, github:moby/moby#53632).
 STOP_ORDER = (
     "dispatcher",
     "ca",

@@ -8,7 +8,7 @@ stopped one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, ClassVar
 
 from ..api.ids import new_id
 from ..api.messages import LeadershipChanged
@@ -27,6 +27,8 @@ Factory = Callable[[str], Machine | None]
 
 
 class Manager(Machine):
+    stop_order: ClassVar[tuple[str, ...]] = STOP_ORDER
+
     def __init__(self, node: str, node_id: str, store: MemoryStore, spec: ClusterSpec, make: Factory) -> None:
         self.node = node
         self.node_id = node_id
@@ -49,15 +51,19 @@ class Manager(Machine):
 
     def start_components(self, out: Outbox) -> None:
         for name in START_ORDER:
-            if name in self.running:
-                out.halt(name)  # the jobs orchestrator of an earlier leadership
+            if name in self.running:  # one of an earlier leadership, that was not stopped: now there are two
+                name = self._beside(name)
             machine = self.make(name)
             if machine is not None:
                 self.running[name] = None
                 out.spawn(name, machine, {})
 
+    def _beside(self, name: str) -> str:
+        """`jobs_orchestrator.2`."""
+        return f"{name}.{1 + sum(other.partition('.')[0] == name for other in self.running)}"
+
     def _become_follower(self, term: int, out: Outbox) -> None:
-        stopping = [name for name in STOP_ORDER if name in self.running]
+        stopping = [name for name in self.stop_order if name in self.running]
         if stopping:
             out.emit(LeadershipEnded(self.node, term))
         for name in stopping:

@@ -10,7 +10,9 @@ Leaves out: encryption of the write-ahead log, chunked snapshots, automatic addr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any, Protocol
 
 from ..api.messages import (
@@ -21,6 +23,7 @@ from ..api.messages import (
     KeepAlive,
     LeadershipChanged,
     LeaveRequest,
+    ManagerFailed,
     MemberRemoved,
     MembersChanged,
     RaftEnvelope,
@@ -30,8 +33,10 @@ from ..api.messages import (
 )
 from ..api.specs import ClusterSpec
 from ..errors import ApiError, LeadershipLost
-from ..machine import SECOND, Address, Call, Disturbed, Handler, Machine, Micros, Outbox
+from ..machine import SECOND, Address, Call, DiskFull, Disturbed, Handler, Machine, Micros, Outbox
+from ..raft.ablation import core
 from ..raft.config import swarmkit
+from ..raft.dialects import dialect
 from ..raft.membership import ConfChange, ConfChangeType
 from ..raft.messages import (
     NONE,
@@ -54,6 +59,7 @@ from ..trace.events import (
     BecameCandidate,
     BecameFollower,
     BecameLeader,
+    BecamePreCandidate,
     EntriesAppended,
     EntriesApplied,
     MembershipChanged,
@@ -66,7 +72,6 @@ from .component import WATCHES
 from .membership import Group, Member, Membership
 from .proposer import Proposer
 
-TICK: Micros = SECOND
 HEALTH_CHECK: Micros = 2 * SECOND
 #: A peer that has not been heard for this long counts as inactive in the transport (a send times out after 2 s).
 INACTIVE_AFTER: Micros = 3 * SECOND
@@ -101,15 +106,20 @@ class RaftNode(Machine):
         spec: ClusterSpec,
         formed: RawNode | None = None,
         first: bool = False,
+        without: tuple[str, ...] = (),
     ) -> None:
         self.node = node
+        self.without = without  # rules of Raft that are off
         self.id = id
         self.first = first
         self.group = Membership(self, members)
         self.store = store
         self.chronicle = chronicle
         self.spec = spec
+        self.tick: Micros = spec.raft.tick
+        self.asks_candidates = spec.raft.rules == "swarmkit"  # whether they are healthy
         self.proposer = Proposer(store, self._propose, lambda: self.now)
+        self.watches = dict(WATCHES)  # what the components of this manager watch
         self.now: Micros = 0
         self.ticks_without_leader = 0
         self.signalled = False  # leadership gained and told
@@ -135,7 +145,7 @@ class RaftNode(Machine):
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
         self._out = out
         self.now = out.now
-        self.raw = self.formed or recover(saved, self.id, out.rng, self.spec)
+        self.raw = self.formed or recover(saved, self.id, out.rng, self.spec, self.without)
         snapshot: Snapshot | None = saved.get("snapshot")
         if snapshot is not None:
             self._take_over(snapshot)
@@ -144,9 +154,10 @@ class RaftNode(Machine):
         self._seen = self._situation()
         hard: HardState = saved.get("hard_state", HardState())
         voted = self.group.host(hard.voted_for)
+        self._voted = (hard.current_term, hard.voted_for)  # told by this
         log = self.raw.log
         out.emit(RaftRestarted(self.node, hard.current_term, voted, hard.commit_index, log.last_index, log.last_term()))
-        out.set_timer("tick", 1 + int(out.rng.random() * TICK))
+        out.set_timer("tick", 1 + int(out.rng.random() * self.tick))
         if self.formed is not None:
             self.store.index = self.raw.commit_index
             if self.is_raft_leader:
@@ -201,7 +212,7 @@ class RaftNode(Machine):
         if self._settled(out):
             self._doze(out)
         else:
-            out.set_timer("tick", TICK)
+            out.set_timer("tick", self.tick)
         return None
 
     # -- healthy heartbeats are skipped: while no fault can touch them their outcome is certain --
@@ -239,19 +250,20 @@ class RaftNode(Machine):
         for host in self._put_to_sleep:
             out.send(Address(host, "raft"), WakeUp())
         self._put_to_sleep = ()
-        missed = (out.now - since) // TICK
+        tick = self.tick
+        missed = (out.now - since) // tick
         leader = self.raw.leader_id
-        beat = TICK * self.spec.heartbeat_tick
+        beat = tick * self.spec.heartbeat_tick
         if leader == self.id:
             skip_healthy_ticks(self.raw, missed, 0)
             for id in self.raw.progress:
-                self._heard[id] = max(self._heard.get(id, 0), since + missed * TICK // beat * beat)
+                self._heard[id] = max(self._heard.get(id, 0), since + missed * tick // beat * beat)
         elif leader:
             heard = self._heard[leader]
             heard += (out.now - heard) // beat * beat
             self._heard[leader] = heard
-            skip_healthy_ticks(self.raw, missed, missed - max(heard - since, 0) // TICK)
-        out.set_timer("tick", since + (missed + 1) * TICK - out.now)
+            skip_healthy_ticks(self.raw, missed, missed - max(heard - since, 0) // tick)
+        out.set_timer("tick", since + (missed + 1) * tick - out.now)
 
     def _tick(self, out: Outbox) -> None:
         self.now = out.now
@@ -286,7 +298,7 @@ class RaftNode(Machine):
         if self._lost:
             self._lost.pop(rpc.src, None)
         kind = type(rpc)
-        if kind is RequestVote:
+        if kind is RequestVote and self.asks_candidates:
             if rpc.src in self.group.members:
                 out.start(self._check_candidate(src, rpc, out))
             return None
@@ -367,8 +379,11 @@ class RaftNode(Machine):
             ready = raw.ready()
             writes = self._writes(ready)
             if writes:
+                if not raw.persists_before_sending():
+                    self._send(ready, out)
                 out.start(self._flush(ready, writes, out))
                 return
+            self._send(ready, out)
             self._after_persist(ready, out)
             self._pumping = False
         self._campaign_at_once(out)
@@ -383,9 +398,16 @@ class RaftNode(Machine):
             self._pump(out)
 
     def _flush(self, ready: Any, writes: dict[Any, Any], out: Outbox) -> Generator[Any, Any, None]:
-        yield out.persist(writes)
+        try:
+            yield out.persist(writes)
+        except DiskFull as error:
+            # The loop ends, and with it the manager (raft.go `Run`, manager.go): nothing of this Ready is sent.
+            out.tell("node", ManagerFailed(f"failed to save entries to storage: {error}"))
+            return
         self.now = out.now
         self._persisted(ready, out)
+        if self.raw.persists_before_sending():
+            self._send(ready, out)
         self._after_persist(ready, out)
         self._pumping = False
         if self._owed_tick:
@@ -420,11 +442,13 @@ class RaftNode(Machine):
 
     _voted: tuple[int, int] = (0, 0)
 
-    def _after_persist(self, ready: Any, out: Outbox) -> None:
+    def _send(self, ready: Any, out: Outbox) -> None:
         for rpc in ready.messages:
             host = self.group.host(rpc.dst)
             if host:
                 out.send(Address(host, "raft"), RaftEnvelope(self._current(rpc)))
+
+    def _after_persist(self, ready: Any, out: Outbox) -> None:
         if ready.snapshot is not None:
             self._install(ready.snapshot, out)
         if self.signalled and not self.is_raft_leader:
@@ -494,7 +518,7 @@ class RaftNode(Machine):
         """One message for each component that watches a kind that changed."""
         kinds = {type(change.new) for change in changes}
         message = Committed(index, tuple(changes))
-        for name, watched in WATCHES.items():
+        for name, watched in self.watches.items():
             if not kinds.isdisjoint(watched):
                 out.tell(name, message)
 
@@ -579,17 +603,39 @@ class RaftNode(Machine):
             out.emit(BecameLeader(self.node, raw.current_term))
         elif name == "CANDIDATE":
             out.emit(BecameCandidate(self.node, raw.current_term))
+        elif name == "PRE_CANDIDATE":
+            out.emit(BecamePreCandidate(self.node, raw.current_term))
         elif name == "FOLLOWER":
             out.emit(BecameFollower(self.node, raw.current_term, self.group.host(raw.leader_id)))
 
 
-def recover(saved: Mapping[Any, Any], id: int, stream: Any, spec: ClusterSpec) -> RawNode:
+def recover(
+    saved: Mapping[Any, Any], id: int, stream: Any, spec: ClusterSpec, without: tuple[str, ...] = ()
+) -> RawNode:
     """A member from what its disk holds: snapshot, entries up to `last`, hard state."""
     snapshot: Snapshot | None = saved.get("snapshot")
     first = snapshot.index + 1 if snapshot else 1
     entries = [saved[i] for i in range(first, saved.get("last", 0) + 1)]
-    config = swarmkit(id, stream, election_tick=spec.election_tick, heartbeat_tick=spec.heartbeat_tick)
-    return RawNode(config, hard_state=saved.get("hard_state", HardState()), snapshot=snapshot, entries=entries)
+    own = spec.raft
+    config = replace(
+        swarmkit(id, stream, election_tick=spec.election_tick, heartbeat_tick=spec.heartbeat_tick),
+        election_tick_most=own.election_tick_most,
+        check_quorum=own.check_quorum,
+        pre_vote=own.pre_vote,
+    )
+    make = _core(own.rules, own.candidate_ticks, own.backoff, without)
+    return make(config, hard_state=saved.get("hard_state", HardState()), snapshot=snapshot, entries=entries)
+
+
+@cache
+def _core(
+    rules: str, candidate_ticks: tuple[int, int] | None, backoff: bool, without: tuple[str, ...]
+) -> type[RawNode]:
+    """The class of a dialect's servers that lack the rules of Raft named in `without`."""
+    spoken, careless = dialect(rules, candidate_ticks, backoff), core(without)
+    if careless is RawNode or spoken is RawNode:
+        return spoken if careless is RawNode else careless
+    return type(careless.__name__, (careless, spoken), {"__slots__": ()})
 
 
 def skip_healthy_ticks(raw: RawNode, ticks: int, since_heard: int) -> None:
@@ -615,7 +661,13 @@ def skip_healthy_ticks(raw: RawNode, ticks: int, since_heard: int) -> None:
 FIRST_TERM = 1
 
 
-def form(hosts: Mapping[str, Host], store: MemoryStore, actions: list[Action], spec: ClusterSpec) -> dict[str, RawNode]:
+def form(
+    hosts: Mapping[str, Host],
+    store: MemoryStore,
+    actions: list[Action],
+    spec: ClusterSpec,
+    without: tuple[str, ...] = (),
+) -> dict[str, RawNode]:
     """Make the Raft group of a formed cluster, the first host leading, by Raft itself but outside of simulated time.
 
     The store's content is the snapshot that all members begin with. Fills `store` and the hosts' disks.
@@ -628,21 +680,31 @@ def form(hosts: Mapping[str, Host], store: MemoryStore, actions: list[Action], s
     disks: dict[str, dict[Any, Any]] = {
         name: {"snapshot": snapshot, "last": 1, "hard_state": HardState(FIRST_TERM, 0, 1)} for name in hosts
     }
-    group = {name: recover(disks[name], ids[name], hosts[name].stream("raft"), spec) for name in hosts}
+    group = {name: recover(disks[name], ids[name], hosts[name].stream("raft"), spec, without) for name in hosts}
     leader = group[next(iter(hosts))]
     leader.campaign()
     _settle(group, disks)
-    for _ in range(spec.heartbeat_tick):
-        leader.tick()
+    leader.heartbeat_elapsed = leader.election_elapsed = spec.heartbeat_tick - 1
+    leader.tick()  # a heartbeat, so that all know what is committed
     _settle(group, disks)
+    _lengthen(group, disks, leader, spec.raft.behind)
     for name, host in hosts.items():
         host.disk.preload("raft", disks[name])
     store.index = leader.commit_index
     return group
 
 
-def _settle(group: Mapping[str, RawNode], disks: Mapping[str, dict[Any, Any]]) -> None:
-    """Exchange messages until nobody has anything to say."""
+def _lengthen(
+    group: Mapping[str, RawNode], disks: Mapping[str, dict[Any, Any]], leader: RawNode, behind: Mapping[str, int]
+) -> None:
+    """Give the log empty entries at its end, of which some members have not received the last so many."""
+    for left in reversed(range(max(behind.values(), default=0))):
+        leader.propose(None)
+        _settle(group, disks, [name for name in group if behind.get(name, 0) > left])
+
+
+def _settle(group: Mapping[str, RawNode], disks: Mapping[str, dict[Any, Any]], cut_off: Sequence[str] = ()) -> None:
+    """Exchange messages until nobody has anything to say; what is sent to members that are cut off is lost."""
     by_id = {i + 1: name for i, name in enumerate(group)}
     messages: list[Any] = []
     while True:
@@ -661,4 +723,5 @@ def _settle(group: Mapping[str, RawNode], disks: Mapping[str, dict[Any, Any]]) -
             return
         waiting, messages = messages, []
         for rpc in waiting:
-            group[by_id[rpc.dst]].step(rpc)
+            if by_id[rpc.dst] not in cut_off:
+                group[by_id[rpc.dst]].step(rpc)

@@ -17,9 +17,11 @@ from typing import Any
 from ..api.specs import ServiceSpec
 from ..api.values import parse_duration
 from ..errors import Problem, ScenarioError
+from ..sim.links import Way
 from . import entries, selectors
 from .expectations import expectations
 from .moments import Moments
+from .physics import way
 from .problems import Problems, said, unknown_key, yaml_slip
 from .schema import (
     COMPOSE_KEYS,
@@ -52,11 +54,13 @@ class Scenario:
     name: str
     cluster: ClusterWords
     hosts: list[HostWords]
+    ways: tuple[Way, ...]  # the links of `network:` that differ
+    behind: dict[str, int]  # managers whose logs lack entries when they are handed over
     stack: Any  # compose.Stack: networks, secrets, configs, and how an update is merged
     services: dict[str, ServiceSpec]  # by full name, in file order
     timeline: list[Entry]
     expect: list[Expectation]
-    without: tuple[str, ...]  # rules that are off
+    without: tuple[str, ...] = ()  # rules that are off
     duration: Micros | None
     seed: int
     question: str
@@ -77,6 +81,18 @@ class Scenario:
         _build(made, data, file, line, text)
         return made
 
+    def but(self, **words: Any) -> Scenario:
+        """The same file in other words: mappings are merged, all else is replaced, None takes a key away.
+
+            slow = scenario.but(cluster={"network": {"latency": "50ms"}}, timeline=None)
+        """
+        return Scenario.of_words(_merged(self.words, words), self.file)
+
+    @classmethod
+    def of_words(cls, words: Mapping[str, Any], file: str) -> Scenario:
+        """From the words of `file`, as `words` of a scenario that was loaded from it holds them."""
+        return cls._of(dict(words), file, lambda path: 0, "")
+
     def __repr__(self) -> str:
         return f"Scenario({self.name!r}, {len(self.hosts)} nodes, {len(self.timeline)} entries)"
 
@@ -96,6 +112,18 @@ class Scenario:
     def later(self) -> list[str]:
         """Services that a `create` entry names: they wait for it."""
         return [e.aims["create"] for e in self.timeline if e.verb == "create"]
+
+
+def _merged(words: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    out = {**words}
+    for key, value in over.items():
+        if value is None:
+            out.pop(key, None)
+        elif isinstance(value, Mapping) and isinstance(out.get(key), Mapping):
+            out[key] = _merged(out[key], value)
+        else:
+            out[key] = value
+    return out
 
 
 # ---- doors -----------------------------------------------------------------------------------------------
@@ -223,6 +251,7 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     hosts = _hosts(cluster, problems) if cluster else []
     stack = _stack(data, file, problems)
     known = _known(hosts, stack)
+    ways, behind = _physics(cluster, known, problems) if cluster else ((), {})
     drafts, ordered = entries.drafts(data.get("timeline"), problems)
     built = entries.entries(drafts, known, duration, problems, stack, ready=cluster is not None and stack is not None)
     timeline = Moments(built, duration)
@@ -233,12 +262,15 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     expect = expectations(
         data.get("expect"), known if cluster and stack is not None else None, problems, anchors=ordered
     )
+    if cluster is not None and cluster.only:
+        _only_raft(data, cluster, built, expect, problems)
     problems.stop()
     assert cluster is not None, "a scenario without a cluster passed"
     said_at_top = _comments(text)
     made.file = file
     made.name = str(name) if name is not None else Path(file).stem
     made.cluster, made.hosts, made.stack = cluster, hosts, stack
+    made.ways, made.behind = ways, behind
     made.services = _services(stack)
     made.timeline, made.expect = built, expect
     made.duration, made.seed, made.without = duration, seed, off
@@ -325,6 +357,52 @@ def _hosts(cluster: ClusterWords, problems: Problems) -> list[HostWords]:
         for name in found.names if found else ():
             hosts[name] = hosts[name].under(what)
     return list(hosts.values())
+
+
+def _physics(cluster: ClusterWords, known: Known, problems: Problems) -> tuple[tuple[Way, ...], dict[str, int]]:
+    """Links that differ and logs that are behind, with the names in them found."""
+    found: list[Way] = []
+    for i, link in enumerate(cluster.network.links):
+        made = problems.check(("cluster", "network", "links", i), partial(way, link, known))
+        found += [made] if made else []
+    behind: dict[str, int] = {}
+    for words, count in cluster.raft.behind.items():
+        names = problems.check(("cluster", "raft", "behind", words), partial(_lagging, words, count, known))
+        behind.update(dict.fromkeys(names or (), count))
+    return tuple(found), behind
+
+
+def _lagging(words: str, count: int, known: Known) -> tuple[str, ...]:
+    names = _named(words, known).names
+    workers = [name for name in names if name not in known.managers]
+    if workers:
+        raise ValueError(f"`behind`: `{workers[0]}` is a worker and has no log; write {known.managers[-1]}: 1")
+    if count and known.managers[0] in names:
+        raise ValueError(f"`behind`: `{known.managers[0]}` leads at 0s and has the whole log; write another manager")
+    return names
+
+
+def _only_raft(
+    data: Mapping[Any, Any], cluster: ClusterWords, built: list[Entry], expect: list[Expectation], problems: Problems
+) -> None:
+    """`only: raft`: there is no swarm to run services, to ask or to look at."""
+    if cluster.workers:
+        problems.add(("cluster", "workers"), "`only: raft` has managers alone; leave `workers` out")
+    for key in ("stack", *COMPOSE_KEYS):
+        if data.get(key):
+            problems.add((key,), f"`only: raft` runs no services; leave `{key}` out")
+    for entry in built:
+        if not entry.is_fault or entry.verb == "kill":
+            problems.add(
+                ("timeline", entry.index),
+                f"`{entry.verb}`: with `only: raft` there is no swarm to act on; write faults of managers and links",
+            )
+    for one in expect:
+        if one.subject in ("service", "node"):
+            problems.add(
+                ("expect", one.index),
+                f"`{one.subject}`: with `only: raft` there is no swarm; write leader or leader_changes",
+            )
 
 
 def _named(words: str, known: Known) -> selectors.Names:

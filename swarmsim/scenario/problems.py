@@ -131,13 +131,16 @@ def words(item: Any, kind: type[BaseModel], data: Any, loc: Path, where: str) ->
         case "missing":
             return f"`{key}` is missing in {where}; write {EXAMPLES.get(str(key), f'{key}: …')}"
         case "value_error":
-            return f"`{key}`: {item['ctx']['error']}"
+            named = f"`{key}`" if isinstance(key, str) and key else where
+            return f"{named}: {item['ctx']['error']}"
         case "literal_error":
             return f"`{key}`: `{item['input']}` is not possible; write {item['ctx']['expected'].replace(chr(39), '')}"
         case "bool_type" | "bool_parsing":
             return f"`{key}`: {said(item['input'])} is no boolean; write true or false"
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"`{key}` must be a mapping, not {said(item['input'])}; write {key}: {{…}}"
+        case "tuple_type" | "list_type":
+            return f"`{key}` must be a list, not {said(item['input'])}; write {key}: […]"
         case "string_type":
             return f"`{key}` must be a text, not {said(item['input'])}; put it into quotes"
         case _:

@@ -79,6 +79,7 @@ def header(result: Result) -> list[Line]:
         simulated(result.ended_at),
         f"{count_of(len(scenario.managers), 'manager')}, {count_of(len(scenario.workers), 'worker')}",
         *_services_said(result),
+        *([f"without {', '.join(scenario.without)}"] if scenario.without else []),
     ]
     shown = scenario.warnings[:WARNINGS_MOST]
     warned = [line for text in shown for line in wrap(f"warning: {text}", WIDTH, then="  ")]

@@ -7,16 +7,20 @@ end").
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import simpy
+
 from ..api.specs import ClusterSpec
 from ..api.states import Availability
-from ..cluster import Cluster, ClusterDescription, HostSpec
+from ..cluster import FSYNC, Cluster, ClusterDescription, HostSpec
 from ..trace.events import RunEnded
-from ..trace.recorder import Trace
+from ..trace.recorder import Recorded, Trace
 from .loader import Scenario, load
+from .physics import numbers
 from .schema import HostWords
 from .timeline import Timeline
 from .watch import Watch
@@ -103,8 +107,17 @@ class Result:
         return f"Result({self.scenario.name!r}, seed {self.seed}, {self.state}, digest {self.digest[:12]})"
 
 
-def run(scenario: Scenario | str, seed: int | None = None, *, verbose: bool = False) -> Result:
-    """Run a scenario (or the file of one) under a seed: its own unless another is given."""
+def run(
+    scenario: Scenario | str,
+    seed: int | None = None,
+    *,
+    verbose: bool = False,
+    until: Callable[[Recorded], bool] | None = None,
+) -> Result:
+    """Run a scenario (or the file of one) under a seed: its own unless another is given.
+
+    `until` is told of each event, and ends the run by giving True: for who measures, and has seen enough.
+    """
     from ..checks import Bound, ConvergenceWatch
     from .triggers import Triggers
 
@@ -120,7 +133,10 @@ def run(scenario: Scenario | str, seed: int | None = None, *, verbose: bool = Fa
         timeline.triggers = Triggers(scenario, cluster)
     timeline.start()
     watch.start()
-    ended_at, why = _carry_out(scenario, cluster, watch)
+    if until is None:
+        ended_at, why = _carry_out(scenario, cluster, watch)
+    else:
+        ended_at, why = _carry_out_until(scenario, cluster, watch, until)
     timeline.close(ended_at)
     trace.record(RunEnded(why), ended_at, 0)
     return Result(scenario, seed, trace, ended_at, why, cluster, time.perf_counter() - began)
@@ -136,6 +152,24 @@ def _carry_out(scenario: Scenario, cluster: Cluster, watch: Watch) -> tuple[Micr
     return scenario.duration, "duration"
 
 
+def _carry_out_until(
+    scenario: Scenario, cluster: Cluster, watch: Watch, until: Callable[[Recorded], bool]
+) -> tuple[Micros, str]:
+    env = cluster.env
+    enough = simpy.Event(env)
+
+    def hear(recorded: Recorded) -> None:
+        if not enough.triggered and until(recorded):
+            enough.succeed()
+
+    cluster.trace.listeners.append(hear)
+    over = watch.ended if scenario.duration is None else simpy.Timeout(env, scenario.duration + 1)
+    env.run(until=simpy.AnyOf(env, [enough, over]))
+    if enough.triggered or scenario.duration is None:
+        return env.now, "enough was seen" if enough.triggered else str(watch.ended.value)
+    return scenario.duration, "duration"
+
+
 def describe(scenario: Scenario) -> ClusterDescription:
     """`cluster:` as `swarmsim.cluster` takes it."""
     words = scenario.cluster
@@ -143,16 +177,29 @@ def describe(scenario: Scenario) -> ClusterDescription:
         HostSpec(h.name, h.role, h.cpus, h.memory, h.labels, Availability[h.availability.upper()])
         for h in scenario.hosts
     )
+    beat, election = numbers(words.raft, words.swarm.heartbeat_tick, words.swarm.election_tick)
     swarm = ClusterSpec(
         task_history_limit=words.swarm.task_history_limit,
         heartbeat_period=words.swarm.dispatcher_heartbeat,
-        heartbeat_tick=words.swarm.heartbeat_tick,
-        election_tick=words.swarm.election_tick,
+        heartbeat_tick=beat,
+        election_tick=election,
+        raft=words.raft.spec(scenario.behind),
     )
     like = HostWords("", "worker").under(words.defaults)
     newcomer = HostSpec("", "worker", like.cpus, like.memory)
     network = words.network
-    return ClusterDescription(hosts, network.latency, network.loss, swarm, probes=words.probes, newcomer=newcomer)
+    return ClusterDescription(
+        hosts,
+        network.latency,
+        network.loss,
+        swarm,
+        words.raft.fsync or FSYNC,
+        probes=words.probes,
+        newcomer=newcomer,
+        without=scenario.without,
+        ways=scenario.ways,
+        only=words.only or "",
+    )
 
 
 __all__ = ["Result", "Scenario", "load", "run"]

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from ..api.states import TaskState, UpdateState
 from ..api.values import format_duration, parse_duration
 from ..faults.base import Fault, Times, format_times
-from ..faults.loss import Share
 from ..workload.base import Step, Text
 from . import moments
 from .moments import Moment
+from .physics import NETWORKS, NetworkWord, RaftWords, numbers
 from .words import VERBS, check_host, listed
 
 Micros = int
 Counts = tuple[int, int | None]
 
-TOP_KEYS = ("cluster", "stack", "env", "timeline", "expect", "duration", "seed", "name")
+TOP_KEYS = ("cluster", "stack", "env", "timeline", "expect", "without", "duration", "seed", "name")
 COMPOSE_KEYS = ("services", "networks", "volumes", "secrets", "configs")
 TEN_YEARS: Micros = 3653 * 86_400_000_000
 MOST_NODES, MOST_MANAGERS = 20_000, 99
@@ -176,22 +176,6 @@ class NodeWords(Words):
     availability: Literal["active", "pause", "drain"] | None = None
 
 
-class NetworkWords(Words):
-    latency: Times = (200, 1_000)
-    loss: Share = 0.0
-
-
-NETWORKS = {"lan": NetworkWords(), "wan": NetworkWords(latency="20ms..60ms", loss="0.1%")}
-
-
-def _network(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in NETWORKS:
-            raise ValueError(f"`{value}` is no network; write lan, wan or {{latency: 200us..1ms, loss: 0%}}")
-        return NETWORKS[value]
-    return value
-
-
 class SwarmWords(Words):
     """`docker swarm init` and `update`, with their defaults."""
 
@@ -212,9 +196,24 @@ class ClusterWords(Words):
     ] = ()
     defaults: NodeWords = NodeWords()
     nodes: dict[str, NodeWords] = Field(default_factory=dict)
-    network: Annotated[NetworkWords, BeforeValidator(_network)] = NETWORKS["lan"]
+    network: NetworkWord = NETWORKS["lan"]
     swarm: SwarmWords = SwarmWords()
+    raft: RaftWords = RaftWords()
+    only: Literal["raft"] | None = None  # the managers are a Raft group and nothing else
     probes: Literal["lazy", "exact"] = "lazy"  # whether gossip sends probes that cannot fail (DESIGN.md section 7)
+
+    @model_validator(mode="after")
+    def _said_once(self) -> Self:
+        """Ticks are `swarm`'s words and times are `raft`'s; what they come to must be possible."""
+        said = self.swarm.model_fields_set
+        for tick, time in (("election_tick", "election"), ("heartbeat_tick", "heartbeat")):
+            if tick in said and getattr(self.raft, time) is not None:
+                raise ValueError(f"`swarm.{tick}` and `raft.{time}` say the same; write one of them")
+        beat, election = numbers(self.raft, self.swarm.heartbeat_tick, self.swarm.election_tick)
+        if beat >= election:
+            times = [format_duration(ticks * self.raft.unit) for ticks in (beat, election)]
+            raise ValueError(f"a heartbeat every {times[0]} is too late for an election timeout of {times[1]}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -415,6 +414,8 @@ class Entry:
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema of a scenario file, for editors; `swarmsim validate` knows more than it can say."""
+    from ..ablation import RULES
+
     defs: dict[str, Any] = {}
 
     def of(model: type[BaseModel]) -> dict[str, Any]:
@@ -436,6 +437,7 @@ def json_schema() -> dict[str, Any]:
             **{key: {"type": "object", "description": "Compose"} for key in COMPOSE_KEYS},
             "timeline": {"type": "array", "items": {"oneOf": [_entry_schema(of, verb) for verb in VERBS]}},
             "expect": {"type": "array", "items": {"oneOf": [of(model) for model in SUBJECTS.values()]}},
+            "without": {"type": "array", "items": {"enum": list(RULES)}, "description": "rules that are off"},
             "duration": _DURATION,
             "seed": {"type": "integer", "minimum": 0, "maximum": SEED_MOST},
             "name": {"type": "string"},

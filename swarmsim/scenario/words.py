@@ -17,7 +17,7 @@ VERBS: dict[str, type[BaseModel]] = {**workload.BY_VERB, **faults.BY_VERB}
 
 #: Verbs and keys of later versions.
 VERBS_NOT_YET = (*workload.NOT_YET, *faults.NOT_YET)
-KEYS_NOT_YET = ("every", "times", "parallel", "sometime", "budget", "without")
+KEYS_NOT_YET = ("every", "times", "parallel", "sometime", "budget")
 GROUPS = ("nodes", "managers", "workers", "followers")
 
 #: What neither a host nor an entry may be called, for it would mean something else in a selector or a moment.

@@ -37,6 +37,7 @@ class FakeScenario:
     question: str = "what is printed?"
     services: dict[str, ServiceSpec] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    without: tuple[str, ...] = ()
     timeline: list[Any] = field(default_factory=list)
     expect: list[Any] = field(default_factory=list)
     options: str = ""

@@ -113,7 +113,7 @@ AFTER_HEAD: dict[str, tuple[str, int, str]] = {
         "`witness` is not possible",
     ),
     "sometime is not yet": ("expect:\n  - {service: web, running: 6, sometime: true}\n", 5, "`sometime` is not yet"),
-    "rules off are not yet": ("without: [preemption]\n", 4, "`without` is not yet"),
+    "a rule that there is not": ("without: [orphanin]\n", 4, "did you mean `orphaning`?"),
     "minorities are not yet": ("timeline:\n  - {at: 5s, crash: minority of managers}\n", 5, "not yet"),
     "shares of nodes are not yet": ("timeline:\n  - {at: 5s, crash: 30% of workers}\n", 5, "not yet"),
     # durations and moments

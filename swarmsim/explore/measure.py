@@ -1,0 +1,49 @@
+"""What is measured of a run: an object that hears its events in order, and may say that it has heard enough.
+
+A measure is made anew for each run, in the process that runs it, by a factory that can be pickled: a class, or a
+`functools.partial` of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from ..trace.recorder import Recorded
+
+Micros = int
+T = TypeVar("T", covariant=True)
+
+
+class Measure(Protocol[T]):
+    """`hear` returns True when no later event can matter: the run ends there. Then `value` is taken."""
+
+    def hear(self, recorded: Recorded) -> bool: ...
+
+    def value(self) -> T: ...
+
+
+class Span:
+    """Microseconds from the latest event of class `start` to the first of class `end` after it; None if none came.
+
+    `fits` says of an event of class `end` whether it is the one that is meant.
+    """
+
+    def __init__(self, start: type, end: type, fits: Callable[[Any], bool] | None = None) -> None:
+        self.start = start
+        self.end = end
+        self.fits = fits
+        self.since: Micros | None = None
+        self.took: Micros | None = None
+
+    def hear(self, recorded: Recorded) -> bool:
+        kind = type(recorded.event)
+        if kind is self.start:
+            self.since = recorded.at
+        elif kind is self.end and self.since is not None and (self.fits is None or self.fits(recorded.event)):
+            self.took = recorded.at - self.since
+            return True
+        return False
+
+    def value(self) -> Micros | None:
+        return self.took

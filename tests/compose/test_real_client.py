@@ -1,0 +1,98 @@
+"""Against Docker's own client, where this machine has one: what it refuses we refuse, what it sends we make.
+
+`recorded/` holds its answers for the stacks of this folder on any machine (test_stacks.py).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmsim.compose import load_stack
+from swarmsim.errors import ScenarioError
+from tests.compose import received
+from tests.compose.mutants import PATHS, WHOLE
+from tests.compose.real_client import Manager, version
+
+pytestmark = pytest.mark.skipif(not version().startswith("28."), reason="no docker client of version 28 here")
+
+#: What the client lets pass and the daemon refuses, and what is taken to be there: not the client's to say.
+_OURS = ("unrecognized update", "RestartCondition", "resolution mode", "of a port", "The network", "x-sim")
+_JUNK = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "",
+    "a",
+    "5",
+    "10s",
+    "1d",
+    "50M",
+    "80:80",
+    "data:/d",
+    "${X}",
+    "${",
+    [],
+    {},
+    ["a"],
+    {"a": 1},
+]
+
+
+@pytest.fixture(scope="module")
+def manager() -> Iterator[Manager]:
+    with Manager() as found:
+        yield found
+
+
+def mutant(seed: int) -> Any:
+    """One place of a file with nearly every key is replaced or removed; half of its services' keys are left out."""
+    dice = random.Random(seed)
+    data = json.loads(json.dumps(WHOLE))
+    for body in data["services"].values():
+        body.pop("x-sim", None)
+        for key in [k for k in body if k != "image" and dice.random() < 0.5]:
+            del body[key]
+    owner = data
+    path = dice.choice(PATHS)
+    try:
+        for step in path[:-1]:
+            owner = owner[step]
+        if dice.random() < 0.7:
+            owner[path[-1]] = dice.choice(_JUNK)
+        else:
+            del owner[path[-1]]
+    except (KeyError, IndexError, TypeError):
+        pass
+    return data
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_mutant(seed: int, manager: Manager, tmp_path: Path) -> None:
+    (tmp_path / "none.env").write_text("A=1\n")
+    (tmp_path / "f").write_text("x")
+    file = tmp_path / "f.yml"
+    file.write_text(json.dumps(mutant(seed)))
+
+    real = manager.deploy([file], "st", {"X": "x"}, there=["backend", "e"])
+    try:
+        stack = load_stack([str(file)], name="st", env={"X": "x"})
+    except ScenarioError as error:
+        texts = [p.text for p in error.problems]
+        if real.code == 0:
+            assert all(any(ours in text for ours in _OURS) for text in texts), texts
+        else:
+            assert any(text.split(";")[0].split(": ")[-1] in real.said for text in texts), (real.said, texts)
+        return
+
+    assert real.code == 0, real.said
+    made = sorted(stack.services, key=lambda spec: spec.name)
+    assert made == [received.service(body, tmp_path) for body in real.created["services"]]
+    assert sorted(n.name for n in stack.networks if n.labels) == [n["Name"] for n in real.created["networks"]]
