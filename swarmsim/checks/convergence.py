@@ -84,6 +84,7 @@ class ConvergenceWatch:
         self._by_node: dict[str, dict[Slot, None]] = {}  # slots that have something on a node
         self._dirty: dict[Slot, None] = {}
         self._check: dict[Watched, None] = {}
+        self._led = False
         self._wrong = 0  # services that are not as they shall be
         self.handlers: Handlers = {
             NodeChanged: self._node,
@@ -103,11 +104,17 @@ class ConvergenceWatch:
             handler(recorded)
 
     @property
+    def touched(self) -> bool:
+        """May the answer be another than when it was last asked for?"""
+        return bool(self._dirty or self._check) or self._led is not (self.leadership.leader != "")
+
+    @property
     def converged(self) -> bool:
         """Is all as it shall be now?"""
         if self._dirty or self._check:
             self._settle()
-        return not self._wrong and self.leadership.leader != ""
+        self._led = self.leadership.leader != ""
+        return not self._wrong and self._led
 
     def reasons(self) -> list[str]:
         """Why not: in a user's words, at most a few for each service; empty where all is as it shall be."""

@@ -20,7 +20,7 @@ restart, entries that the trace cannot vouch for are unknown (None) and judge no
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right, insort
 
 from ..trace.events import (
     BecameCandidate,
@@ -151,7 +151,7 @@ class RaftSafety:
         self._furthest = 0  # that anybody has applied
         self._committed = Frontier()
         self._groups: dict[int, tuple[str, ...]] = {}
-        self._group: tuple[int, tuple[str, ...]] | None = None  # the latest
+        self._changes: list[int] = []  # the indices of the groups, ascending
         self._removed: dict[str, None] = {}  # members that were removed and are not back yet
         self.handlers: Handlers = {
             SwarmReady: self._swarm_ready,
@@ -181,9 +181,16 @@ class RaftSafety:
     def _member(self, node: str) -> Member:
         member = self._members.get(node)
         if member is None:
-            group = self._group[1] if self._group else self._ready.managers if self._ready else (node,)
+            group = self._group_at(None) or (node,)
             member = self._members[node] = Member(Log(self._formed_item(0, 0)), group)
         return member
+
+    def _group_at(self, index: int | None) -> tuple[str, ...]:
+        """The group as the log up to `index` makes it (None: all that is known of it)."""
+        at = len(self._changes) if index is None else bisect_right(self._changes, index)
+        if at:
+            return self._groups[self._changes[at - 1]]
+        return self._ready.managers if self._ready else ()
 
     def _formed_item(self, index: int, term: int) -> Item:
         """The end of the log that a formed cluster was handed over with: the same for all members."""
@@ -215,6 +222,8 @@ class RaftSafety:
         else:
             self._remembers(recorded, e, member)
             self._revise(e, member)
+            # A change that it does not know to be committed is not in force yet: it may campaign in the older group.
+            member.members = self._group_at(e.commit) or member.members
         if e.voted_for:  # a vote that reached the disk in the moment of a crash is told here only
             member.votes[e.term] = e.voted_for
             self._polls.setdefault((e.voted_for, e.term), {})[e.node] = None
@@ -465,6 +474,7 @@ class RaftSafety:
             text = f"{e.node} went from index {member.applied} back to a snapshot of {e.index}"
             self._violated(recorded, "entries are applied in order", text)
         member.log = Log(self._items.setdefault((e.index, e.term), Item(None, e.index, e.term)))
+        member.members = self._group_at(e.index) or member.members
         self._applies(member, e.index)
 
     # -- members --
@@ -473,11 +483,10 @@ class RaftSafety:
         self._member(e.node).members = e.members
         known = self._groups.get(e.index)
         if known is None:
-            before = self._group[1] if self._group else self._ready.managers if self._ready else None
+            before = self._group_at(e.index)
             self._groups[e.index] = e.members
-            if self._group is None or e.index > self._group[0]:
-                self._group = e.index, e.members
-            if before is not None:
+            insort(self._changes, e.index)
+            if before:
                 self._check_step(recorded, e, before)
         elif known != e.members:
             text = f"index {e.index} made the members {', '.join(known)}, and {', '.join(e.members)} on {e.node}"

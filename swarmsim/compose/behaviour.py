@@ -55,6 +55,7 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     "pull": parse_times,
     "start": parse_times,
     "stop": parse_times,
+    "health": parse_times,
     "run": parse_times,
     "exit": _exit,
     "on_stop": _on_stop,

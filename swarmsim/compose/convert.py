@@ -331,10 +331,6 @@ class _Service:
             if words.get("test"):
                 self.wrong("test and disable can't be set at the same time; leave one of them out", "healthcheck")
             return HealthConfig(("NONE",))
-        if (words.get("test") or [""])[0] != "NONE":
-            self.all.warn(
-                f"service {self.name}: healthcheck is kept in the spec; container health is not simulated yet"
-            )
         return HealthConfig(
             tuple(words.get("test") or ()),
             words.get("interval") or None,

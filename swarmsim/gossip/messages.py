@@ -180,10 +180,14 @@ class StreamAck(NamedTuple):
     seq: int
 
 
+#: Of the live members and of their networks, sorted.
+Digest = tuple[tuple[tuple[str, Incarnation], ...], tuple[tuple[str, str, int, bool], ...]]
+
+
 class PushPull(NamedTuple):
     """Everything a node knows of members and their networks. `digest` lets equals save the merge."""
 
-    digest: int
+    digest: Digest
     members: tuple[Statement, ...]
     networks: tuple[NetworkEvent, ...]
     reply: bool  # an answer: do not answer it

@@ -12,21 +12,18 @@ changes. The rate at which a node is compared with others (twice in an interval)
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from ..machine import STREAM, Address, Outbox
 from . import bulk_sync, membership, network_db
-from .messages import Alive, Dead, NetworkEvent, PushPull, Statement, Suspect
+from .messages import Alive, Dead, Digest, NetworkEvent, PushPull, Statement, Suspect
 from .state import DEAD, LEFT, SUSPECT, State, sample, until_tick
 
 
 # ---- what is told --------------------------------------------------------------------------------------
-def digest(state: State) -> int:
-    """Of the live members and their networks: equal digests have nothing to tell each other."""
-    lines = [f"{state.node} {state.me}"]
-    lines += [f"{m.name} {m.incarnation}" for m in state.members.values() if m.live]
-    lines += [f"{event.node} {event.network} {event.ltime} {event.leaving}" for event in _networks(state)]
-    return int.from_bytes(blake2b("\n".join(sorted(lines)).encode(), digest_size=8).digest(), "big")
+def digest(state: State) -> Digest:
+    """The live members and their networks: those whose digests are equal have nothing to tell each other."""
+    members = [(m.name, m.incarnation) for m in state.members.values() if m.live]
+    networks = [(event.node, event.network, event.ltime, event.leaving) for event in _networks(state)]
+    return (tuple(sorted([(state.node, state.me), *members])), tuple(sorted(networks)))
 
 
 def everything(state: State, out: Outbox, reply: bool, join: bool) -> PushPull:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..machine import Micros, Outbox
 from .broadcast import Queue
@@ -180,7 +180,7 @@ class State:
     next_contact: int = 0
     reconnecting: bool = False
     alone_since: Micros | None = None
-    agreed: tuple[str, int] | None = None  # neighbour and digest at the last push/pull without one
+    agreed: tuple[str, Any] | None = None  # neighbour and digest at the last push/pull without one
 
     # -- the member list --
     def known(self, name: str, now: Micros) -> Member | None:

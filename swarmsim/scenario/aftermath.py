@@ -89,6 +89,8 @@ def _with_parts(row: tuple[str, ...], widths: Sequence[int]) -> list[str]:
 
 def docker(ledger: Ledger) -> list[Line]:
     """`docker node ls`, and `docker service ps` of services that were disturbed or are not as wanted."""
+    if all(node.event is None for node in ledger.nodes.values()):
+        return []  # `only: raft`: there is no swarm
     out = ["$ docker node ls"]
     said = tables.refusal(ledger)
     if said:

@@ -162,6 +162,8 @@ def _carry_out_until(
         if not enough.triggered and until(recorded):
             enough.succeed()
 
+    for recorded in list(cluster.trace):  # what happened before anybody listened
+        hear(recorded)
     cluster.trace.listeners.append(hear)
     over = watch.ended if scenario.duration is None else simpy.Timeout(env, scenario.duration + 1)
     env.run(until=simpy.AnyOf(env, [enough, over]))

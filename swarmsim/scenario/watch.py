@@ -69,7 +69,7 @@ class Watch:
         elif kind is ServiceChanged:
             self._service(event)
         self._feed(recorded)
-        if not self._asked and (self.converged_since is not None) != self.convergence.converged:
+        if not self._asked and self.convergence.touched:
             self._ask()
 
     def _node(self, event: NodeChanged) -> None:
@@ -109,6 +109,8 @@ class Watch:
         if converged and not self.not_ready and self.timeline.steady_at is None and not self.timeline.steady.triggered:
             self.cluster.trace.record(SteadyReached(), self.env.now, 0)
             self.timeline.reach_steady()
+            if self.scenario.duration is not None:  # when the run ends is settled: nothing is left to watch for
+                self.cluster.trace.listeners.remove(self.hear)
         if not self._changed.triggered:
             self._changed.succeed()
 

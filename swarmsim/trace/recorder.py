@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from enum import IntEnum
+from json.encoder import encode_basestring_ascii
 from typing import Any, NamedTuple, get_type_hints
 
 from . import events as catalogue
@@ -52,13 +53,16 @@ def _formatter(cls: Any) -> Callable[[Recorded, Any], str]:
             text = f"{{e.{name}}}"
         elif isinstance(hint, type) and issubclass(hint, IntEnum):
             text = f'"{{e.{name}.name}}"'
+        elif hint is str:
+            text = f"{{s(e.{name})}}"
         else:
             text = f"{{d(p(e.{name}))}}"
         parts.append((name, text))
     parts.sort()
     body = ",".join(f'"{name}":{text}' for name, text in parts)
     source = "lambda r, e: f'''{{" + body + "}}'''"
-    return eval(source, {"d": json.JSONEncoder(separators=(",", ":")).encode, "p": plain})  # type: ignore[no-any-return]
+    names = {"d": json.JSONEncoder(separators=(",", ":")).encode, "p": plain, "s": encode_basestring_ascii}
+    return eval(source, names)  # type: ignore[no-any-return]
 
 
 _FORMATTERS: dict[type, Callable[[Recorded, Any], str]] = {}

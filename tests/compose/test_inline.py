@@ -119,7 +119,7 @@ def test_without_x_sim_the_defaults_hold() -> None:
     [
         ("{pul: 1s}", "unknown key `pul` in `x-sim`; did you mean `pull`?"),
         ("{'start:1s': }", "unknown key `start:1s` in `x-sim`; a space is missing after the colon"),
-        ("{foo: 1}", "unknown key `foo` in `x-sim`; its keys are pull, start, stop, run, exit, on_stop"),
+        ("{foo: 1}", "unknown key `foo` in `x-sim`; its keys are pull, start, stop, health, run, exit, on_stop"),
         ("{pull: 5}", "`x-sim`: `pull`: `5` has no unit; write 5s"),
         ("{pull: 3s..1s}", "`x-sim`: `pull`: `3s..1s` is backwards; write 1s..3s"),
         ("{exit: 300}", "`x-sim`: `exit`: `300` is no exit code; write a whole number from 0 to 255"),

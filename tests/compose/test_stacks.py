@@ -125,7 +125,6 @@ def test_monitoring() -> None:
     assert found["container-metrics"].endpoint.ports[0].publish_mode is PublishMode.HOST
     assert found["container-metrics"].task.resources.limits == Resources(500_000_000, 256 << 20)
     assert stack.warnings == [
-        "service charts: healthcheck is kept in the spec; container health is not simulated yet",
         "network traefik-public is external: taken to be there, an attachable overlay network",
         "secret charts_password is external: taken to be there",
     ]
