@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -48,6 +48,7 @@ class What(StrEnum):
     figures = "figures"
     scenarios = "scenarios"
     events = "events"
+    experiments = "experiments"
 
 
 # ---- run -------------------------------------------------------------------------------------------------
@@ -275,6 +276,40 @@ def _told(report: FileReport, width: int) -> FileReport:
     return report
 
 
+# ---- experiment ------------------------------------------------------------------------------------------
+
+
+@app.command()
+def experiment(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="V1 to V6; `swarmsim list experiments` says what they are.")
+    ],
+    runs: Annotated[
+        int | None, typer.Option(min=1, max=1_000_000, help="Runs of each curve; default: its own.")
+    ] = None,
+) -> int:
+    """Do a published experiment with Raft again, and print ours beside theirs."""
+    from .explore.experiments import EXPERIMENTS
+
+    found = EXPERIMENTS.get(name.upper())
+    if found is None:
+        raise SwarmsimError(f"unknown experiment `{name}`; there are {', '.join(EXPERIMENTS)}")
+    table = found.table(found.samples(runs, told=_telling()))
+    print(f"{table}\nsource: {found.source}")
+    return 0 if table.held else 1
+
+
+def _telling() -> Callable[[str, int, int], None] | None:
+    """On a terminal, how far it has come."""
+    if not sys.stderr.isatty():
+        return None
+
+    def told(curve: str, done: int, of: int) -> None:
+        print(f"\r\033[K{curve}: {done} of {of} runs", end="\r" if done == of else "", file=sys.stderr, flush=True)
+
+    return told
+
+
 # ---- validate, new, schema, list -------------------------------------------------------------------------
 
 
@@ -388,6 +423,12 @@ def _scenarios() -> list[tuple[str, str]]:
     return questions("scenarios")
 
 
+def _experiments() -> list[tuple[str, str]]:
+    from .explore.experiments import EXPERIMENTS
+
+    return [(name, found.title) for name, found in EXPERIMENTS.items()]
+
+
 def _events() -> list[tuple[str, str]]:
     from .trace.recorder import describe_events
 
@@ -402,6 +443,7 @@ _LISTS = {
     What.figures: _figures,
     What.scenarios: _scenarios,
     What.events: _events,
+    What.experiments: _experiments,
 }
 
 

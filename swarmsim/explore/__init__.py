@@ -3,7 +3,8 @@
     from swarmsim.explore import Span, sweep
     from swarmsim.trace.events import BecameLeader, HostCrashed
 
-    times = sweep(swarmsim.load("scenarios/leader-crash.yaml"), range(1, 1001), partial(Span, HostCrashed, BecameLeader))
+    scenario = swarmsim.load("scenarios/leader-crash.yaml")
+    times = sweep(scenario, range(1, 1001), partial(Span, HostCrashed, BecameLeader))
 
 `sweep` runs a scenario under many seeds on all processors and measures each run; `measure` holds the measures.
 `distributions` compares what was measured with what was published. `experiments` are the published Raft experiments.

@@ -54,7 +54,8 @@ def chance_of(distance: float, n: int, m: int) -> float:
     x = (root + 0.12 + 0.11 / root) * distance
     if x < 0.2:
         return 1.0
-    return min(1.0, max(0.0, 2 * sum((-1) ** (k - 1) * exp(-2 * (k * x) ** 2) for k in range(1, 101))))
+    tail = sum((1.0 if k % 2 else -1.0) * exp(-2 * (k * x) ** 2) for k in range(1, 101))
+    return min(1.0, max(0.0, 2 * tail))
 
 
 def deviation_of_share(p: float, n: int) -> float:

@@ -12,15 +12,15 @@ from typing import Any, Protocol, TypeVar
 from ..trace.recorder import Recorded
 
 Micros = int
-T = TypeVar("T", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Measure(Protocol[T]):
+class Measure(Protocol[T_co]):
     """`hear` returns True when no later event can matter: the run ends there. Then `value` is taken."""
 
     def hear(self, recorded: Recorded) -> bool: ...
 
-    def value(self) -> T: ...
+    def value(self) -> T_co: ...
 
 
 class Span:
@@ -38,12 +38,12 @@ class Span:
 
     def hear(self, recorded: Recorded) -> bool:
         kind = type(recorded.event)
-        if kind is self.start:
+        if self.took is None and kind is self.start:
             self.since = recorded.at
-        elif kind is self.end and self.since is not None and (self.fits is None or self.fits(recorded.event)):
-            self.took = recorded.at - self.since
-            return True
-        return False
+        elif self.took is None and kind is self.end and self.since is not None:
+            if self.fits is None or self.fits(recorded.event):
+                self.took = recorded.at - self.since
+        return self.took is not None
 
     def value(self) -> Micros | None:
         return self.took

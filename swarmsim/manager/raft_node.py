@@ -426,8 +426,9 @@ class RaftNode(Machine):
         if ready.entries:
             writes["last"] = ready.entries[-1].index
         # A new commit index alone needs no flush (etcd `MustSync`): it goes along with the next one.
-        if ready.hard_state is not None and (writes or ready.must_sync):
-            writes["hard_state"] = ready.hard_state
+        self._unwritten = ready.hard_state or self._unwritten
+        if self._unwritten is not None and (writes or ready.must_sync):
+            writes["hard_state"], self._unwritten = self._unwritten, None
         return writes
 
     def _persisted(self, ready: Any, out: Outbox) -> None:
@@ -441,6 +442,7 @@ class RaftNode(Machine):
             out.emit(VoteGranted(self.node, hard.current_term, self.group.host(hard.voted_for)))
 
     _voted: tuple[int, int] = (0, 0)
+    _unwritten: HardState | None = None
 
     def _send(self, ready: Any, out: Outbox) -> None:
         for rpc in ready.messages:

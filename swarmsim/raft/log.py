@@ -163,15 +163,9 @@ class RaftLog:
             self.commit_index = index
 
     # -- becoming durable --
-    def has_next_unstable(self) -> bool:
-        return self.handed_out_to <= self.last_index
-
     def next_unstable(self) -> list[Entry]:
         """Entries to write that were not handed out yet."""
         return self._entries[self.handed_out_to - self.first_index :]
-
-    def has_unstable(self) -> bool:
-        return self.unstable_from <= self.last_index
 
     def next_unstable_snapshot(self) -> Snapshot | None:
         return None if self.snapshot_handed_out else self.unstable_snapshot

@@ -7,6 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
+from swarmsim.api.objects import Network
 from swarmsim.manager.allocator.ports import DYNAMIC_PORT_END, DYNAMIC_PORT_START
 
 from .world import DNSRR, HOST, INGRESS, VIP, S, World, network, node, port, service, task
@@ -78,18 +79,20 @@ def _do(world: World, n: int, what: str, which: Any, how: Any) -> None:
         elif found.status.state is S.PENDING:
             world.to(found.id, S.RUNNING, how)
     elif what == "node":
-        _toggle(world, store.nodes, node(f"n{which}"), how)
+        known = store.nodes.get(f"n{which}")
+        if how and known is None:
+            world.create(node(f"n{which}"))
+        elif known is not None and not how:
+            world.delete(known)
     elif what == "network":
-        _toggle(world, store.networks, network(which, "10.7.0.0/29" if which == "small" else ""), how)
+        known = store.by_name(Network, which)
+        if how and known is None:
+            made = network(which, "10.7.0.0/29" if which == "small" else "")
+            world.create(made.evolve(id=f"{which}{n}"))  # ids never come back
+        elif known is not None and not how:
+            world.delete(known)
     elif what == "leader":
         world.start()
-
-
-def _toggle(world: World, table: Any, obj: Any, there: bool) -> None:
-    if there and obj.id not in table:
-        world.create(obj)
-    elif not there and obj.id in table:
-        world.delete(table[obj.id])
 
 
 def _books_agree(world: World) -> None:

@@ -183,6 +183,17 @@ def test_when_host_ports_need_an_update(wanted: Any, given: Any, needed: bool) -
     assert bool(host_publish_ports_need_update(stored(wanted, given))) is needed
 
 
+def test_equal_host_ports_are_updated_once() -> None:
+    """The control API lets none pass; the allocator must not write such a service again and again."""
+    twins = (port(80, mode=HOST), port(80, mode=HOST))
+    world = World(service("web")).start()
+    commits = len(world.manager.commits)
+    world.respec("web", service("web", *twins))
+
+    assert len(world.manager.commits) == commits + 2
+    assert world.ports("web") == [80, 80]
+
+
 def test_host_ports_are_copied_as_they_are() -> None:
     """C-152 TestUpdatePortsInHostPublishMode: 15000 becomes 10000, once."""
     updated = update_ports_in_host_publish_mode(

@@ -147,6 +147,13 @@ def test_a_service_that_is_gone_means_no_container_whatever_its_tasks_say() -> N
     assert reasons(well().service(action="REMOVE")) == ["web: 1 more containers run than are meant, on w1"]
 
 
+def test_what_is_right_of_a_service_is_not_complained_of() -> None:
+    """Its one slot is filled; only the container of the past is wrong."""
+    story = well().task("t0", S.SHUTDOWN, desired=S.SHUTDOWN).runs("t0", "w2")
+
+    assert reasons(story) == ["web: 1 more containers run than are meant, on w1, w2"]
+
+
 def test_a_global_job_is_owed_by_every_eligible_node() -> None:
     story = Story().service(mode="global-job", iteration=0)
     missing = len([r for r in reasons(story) if r.endswith("no task of the current run")])

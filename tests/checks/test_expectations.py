@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmsim.api.states import NodeState
+from swarmsim.api.states import NodeState, UpdateState
 from swarmsim.checks import FAIL, PASS, Expectation, History, Verdict, walk
-from swarmsim.checks.expectations import evaluate
+from swarmsim.checks.expectations import evaluate, holds_now
 from swarmsim.checks.history import Steps, count_between
 from swarmsim.trace.events import BecameLeader, HostCrashed, SteppedDown
 from tests.checks.story import S, Story, us
@@ -416,3 +417,48 @@ def test_what_lies_between_two_disturbances() -> None:
     last = history.last_disturbance(us(9))
     assert last is not None
     assert last.entry == "scale"
+
+
+# ---- tasks by state, jobs, updates; and what holds just now -------------------------------------------------------
+def test_tasks_are_counted_by_the_state_the_store_knows() -> None:
+    story = Story().service().task("t1", S.NEW).at(3).task("t1", S.RUNNING).at(5).task("t2", S.FAILED, slot=2)
+    story.at(9).task("t2", S.FAILED, action="REMOVE")
+
+    def count(state: str, number: int, at: float) -> str:
+        asked = {"property": "tasks", "state": state, "wanted": (number, number), "from_": at, "until": at + 1}
+        return str(judge(story, "service", "web", **asked).state)
+
+    assert [count("running", n, t) for n, t in ((0, 1), (1, 3), (1, 20))] == ["PASS"] * 3
+    assert [count("failed", n, t) for n, t in ((0, 1), (1, 5), (0, 9))] == ["PASS"] * 3
+    assert count("failed", 1, 9) == count("rejected", 1, 9) == "FAIL"
+
+
+def test_completed_tasks_are_those_of_a_job_s_present_run() -> None:
+    story = Story().service(mode="replicated-job", completions=2, iteration=0)
+    story.at(3).task("t1", S.COMPLETE, iteration=0).at(4).task("t2", S.COMPLETE, iteration=0)
+    story.at(9).service(iteration=1).at(12).task("t3", S.COMPLETE, iteration=1).task("t4", S.COMPLETE, iteration=0)
+
+    for number, at in ((0, 0), (1, 3), (2, 4), (0, 9), (1, 12)):
+        asked: dict[str, Any] = {"property": "completed", "from_": at, "until": at + 0.5}
+        assert judge(story, "service", "web", wanted=(number, number), **asked).state is PASS
+        assert judge(story, "service", "web", wanted=(number + 1, None), **asked).state is FAIL
+
+
+@pytest.mark.parametrize("asked", ["none", "updating", "paused", "completed", "rollback_completed"])
+def test_the_state_of_a_rolling_update(asked: str) -> None:
+    states = {None: "none", UpdateState.UPDATING: "updating", UpdateState.PAUSED: "paused"}
+    for update, name in states.items():
+        story = Story().service().at(5).service(update=update)
+        verdict = judge(story, "service", "web", property="update", wanted=asked)
+        assert (verdict.state is PASS) == (name == asked)
+        assert verdict.seen == f"{name if update is not None else 'no update'} at the end, 60.0 s"
+
+
+def test_what_holds_now_is_what_the_last_event_left() -> None:
+    """A trigger asks it as the run goes."""
+    asked = Expectation("service", ("web",), "running", (1, 1))
+
+    assert not holds_now(asked, history_of(Story().service()))
+    assert holds_now(asked, history_of(Story().service().running()))
+    assert not holds_now(asked, history_of(Story().service().running().exits()))
+    assert not holds_now(replace(asked, missing="`crash` did not fire"), history_of(Story().service().running()))

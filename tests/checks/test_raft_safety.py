@@ -319,6 +319,16 @@ CASES: dict[str, list[tuple[str, Events, Events]]] = {
             [*formed(), *append("m1", terms=(2, 2)), *append("m3", first=4)],
             [*formed(), *append("m1", terms=(2, 2)), *append("m3", first=3)],
         ),
+        (
+            "what reached the disk in the moment of a crash belongs to the log",
+            [*formed(), *append("m1", "m2", terms=(2, 2, 2, 2)), *restart("m3", 4), *append("m3", first=6)],
+            [*formed(), *append("m1", "m2", terms=(2, 2, 2, 2)), *restart("m3", 4), *append("m3", first=5)],
+        ),
+        (
+            "even if nobody else has told of it",
+            [*formed(), *restart("m3", 4), *append("m3", first=6, term=3, terms=(3,))],
+            [*formed(), *restart("m3", 4), *append("m3", first=5, term=3, terms=(3,))],
+        ),
     ],
     "a leader has every entry of its term": [
         (
@@ -470,6 +480,13 @@ def test_a_failure_says_what_was_seen_and_when() -> None:
     assert verdict.state is FAIL
     assert verdict.seen == "a leader has a majority: m2 leads in term 3 with 1 of 3 votes at 1.5 s (event 7)"
     assert verdict.always
+
+
+@pytest.mark.parametrize(("voted", "said"), [("", "no vote"), ("m2", "m2")])
+def test_a_forgotten_vote_is_named(voted: str, said: str) -> None:
+    verdict = judged(*formed(), VoteGranted("m3", 3, "m1"), back("m3", 3, voted, 2, 2))
+
+    assert f"m3 voted for m1 in term 3 and came back with {said} at" in verdict.seen
 
 
 def test_a_trace_without_violations_passes() -> None:

@@ -156,6 +156,14 @@ def test_each_slip_fails_in_words_of_its_own_and_without_it_all_is_well(said: st
     assert judge(right).state is PASS
 
 
+def test_what_was_removed_cannot_change_or_be_removed_again() -> None:
+    gone = came_to(S.SHUTDOWN).task("t1", S.SHUTDOWN, action="REMOVE", component=C.REAPER)
+    again = came_to(S.SHUTDOWN).task("t1", S.SHUTDOWN, action="REMOVE", component=C.REAPER)
+
+    assert "changed a task that is not in the store" in judge(gone.task("t1", S.SHUTDOWN)).seen
+    assert "removed a task that is not in the store" in judge(again.task("t1", S.SHUTDOWN, action="REMOVE")).seen
+
+
 def test_an_id_that_is_gone_is_not_used_again() -> None:
     story = came_to(S.SHUTDOWN).task("t1", S.SHUTDOWN, action="REMOVE", component=C.REAPER)
 

@@ -80,9 +80,9 @@ def run_ready(raft: RawNode) -> Ready:
     return ready
 
 
-def pump(raft: RawNode) -> list[Message]:
+def pump(raft: RawNode) -> list[Any]:
     """All there is to do; gives the messages that left, in order."""
-    sent: list[Message] = []
+    sent: list[Any] = []
     while raft.has_ready():
         sent += run_ready(raft).messages
     return sent

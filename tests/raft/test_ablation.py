@@ -27,14 +27,14 @@ from tests.raft.world import World
 
 Core = type[RawNode]
 ADD, REMOVE = ConfChangeType.ADD_NODE, ConfChangeType.REMOVE_NODE
-UNSAFE: dict[str, Callable[[Core], object]] = {}
+UNSAFE: dict[str, Callable[[Core], None]] = {}
 LIFELESS: dict[str, Callable[[Core], bool]] = {}
 
 
-def unsafe(*names: str) -> Callable[[Callable[[Core], object]], Callable[[Core], object]]:
+def unsafe(*names: str) -> Callable[[Callable[[Core], None]], Callable[[Core], None]]:
     """A schedule that is safe with the rules of these names, and ends in a violation without any of them."""
 
-    def register(schedule: Callable[[Core], object]) -> Callable[[Core], object]:
+    def register(schedule: Callable[[Core], None]) -> Callable[[Core], None]:
         UNSAFE.update(dict.fromkeys(names, schedule))
         return schedule
 
@@ -57,17 +57,17 @@ def adds(id: int) -> ConfChange:
 
 # -- Figure 2 --
 @unsafe("persist-vote", "persist-term")
-def voter_restarts(core: Core) -> object:
+def voter_restarts(core: Core) -> None:
     """2 votes for 1, restarts, and is asked by 3 for a vote in the same term."""
     w = World(core=core)
     w.elect(1, 2)
     w.crash(2)
     w.restart(2)
-    return w.elect(3, 2, tries=1)
+    w.elect(3, 2, tries=1)
 
 
 @unsafe("persist-log")
-def holder_restarts(core: Core) -> object:
+def holder_restarts(core: Core) -> None:
     """1 and 2 commit x; 2 restarts, and helps 3, which has no x, to be elected."""
     w = World(core=core)
     w.elect(1, 2)
@@ -75,11 +75,11 @@ def holder_restarts(core: Core) -> object:
     w.talk(1, [2])
     w.crash(2)
     w.restart(2)
-    return w.elect(3, 2)
+    w.elect(3, 2)
 
 
 @unsafe("persist-before-answer")
-def holder_crashes_while_writing(core: Core) -> object:
+def holder_crashes_while_writing(core: Core) -> None:
     """2 works on its Ready with x for two stages: it has answered, or it has written. Then the power fails."""
     w = World(core=core)
     w.elect(1, 2)
@@ -93,11 +93,11 @@ def holder_crashes_while_writing(core: Core) -> object:
     w.crash(2, lose=True)
     w.pass_on(2, 1)
     w.restart(2)
-    return w.elect(3, 2)
+    w.elect(3, 2)
 
 
 @unsafe("higher-term")
-def old_leader_comes_back(core: Core) -> object:
+def old_leader_comes_back(core: Core) -> None:
     """1 was cut off, 2 and 3 have elected 3; now 3's first entry reaches 1."""
     w = World(core=core)
     w.elect(1, 2)
@@ -105,11 +105,11 @@ def old_leader_comes_back(core: Core) -> object:
     w.isolate(1)
     w.elect(3, 2)
     w.heal()
-    return w.pass_on(3, 1)
+    w.pass_on(3, 1)
 
 
 @unsafe("earlier-term")
-def old_vote_arrives(core: Core) -> object:
+def old_vote_arrives(core: Core) -> None:
     """2 votes for 1, but the answer is late: 1 is one term further by then, in which 2 votes for 3."""
     w = World(core=core)
     w.campaign(1)
@@ -121,29 +121,29 @@ def old_vote_arrives(core: Core) -> object:
     w.lose_all()
     w.elect(3, tries=1)
     w.elect(3, 2, tries=1)
-    return w.arrive(*late)
+    w.arrive(*late)
 
 
 @unsafe("one-vote")
-def two_candidates(core: Core) -> object:
+def two_candidates(core: Core) -> None:
     """1 and 3 ask 2 for its vote in the same term."""
     w = World(core=core)
     w.elect(1, 2)
-    return w.elect(3, 2, tries=1)
+    w.elect(3, 2, tries=1)
 
 
 @unsafe("up-to-date")
-def candidate_is_behind(core: Core) -> object:
+def candidate_is_behind(core: Core) -> None:
     """1 and 2 commit x; 3, which has no x, asks 2 for its vote."""
     w = World(core=core)
     w.elect(1, 2)
     w.propose(1, "x")
     w.talk(1, [2])
-    return w.elect(3, 2)
+    w.elect(3, 2)
 
 
 @unsafe("log-matching")
-def follower_differs_before_the_new_entry(core: Core) -> object:
+def follower_differs_before_the_new_entry(core: Core) -> None:
     """1 has three entries of its own where 2 and 3 have two of theirs; it is sent what comes after these."""
     w = World(core=core)
     w.elect(1, 2)
@@ -157,11 +157,11 @@ def follower_differs_before_the_new_entry(core: Core) -> object:
     w.talk(2, [3])
     w.talk(2, [3])
     w.elect(3, 2)
-    return w.pass_on(3, 1)
+    w.pass_on(3, 1)
 
 
 @unsafe("cut-conflicts-only")
-def old_entries_arrive_again(core: Core) -> object:
+def old_entries_arrive_again(core: Core) -> None:
     """2 acknowledges a and b, both commit; then the message with a arrives a second time. 3 has only a."""
     w = World(core=core)
     w.elect(1, 2)
@@ -180,7 +180,7 @@ def old_entries_arrive_again(core: Core) -> object:
     w.arrive(*first)
     w.settle(2)
     w.settle(3)
-    return w.elect(3, 2)
+    w.elect(3, 2)
 
 
 def leftover_of_an_old_leader(core: Core) -> World:
@@ -200,27 +200,27 @@ def leftover_of_an_old_leader(core: Core) -> World:
 
 
 @unsafe("commit-new-only")
-def empty_message_with_a_commit_index(core: Core) -> object:
+def empty_message_with_a_commit_index(core: Core) -> None:
     """The paper's heartbeat: an AppendEntries without entries, after the last place where the logs agree."""
     w = leftover_of_an_old_leader(core)
     last = w[2].log.last_index
     term = w[2].log.term(last - 1)
     assert term is not None
-    return w.arrive(AppendEntries(3, 2, w[3].current_term, last - 1, term, (), last))
+    w.arrive(AppendEntries(3, 2, w[3].current_term, last - 1, term, (), last))
 
 
 @unsafe("commit-matched-only")
-def heartbeat_with_a_commit_index(core: Core) -> object:
+def heartbeat_with_a_commit_index(core: Core) -> None:
     """etcd's heartbeat, which has no place to compare."""
     w = leftover_of_an_old_leader(core)
     w.lose_all()
     w.tick(3)
-    return w.talk(3, [2])
+    w.talk(3, [2])
 
 
 # -- sections 5.4.2 to 8 --
 @unsafe("commit-own-term")
-def figure_8(core: Core) -> object:
+def figure_8(core: Core) -> None:
     """Figure 8, (a) to (d): an entry of term 2 gets on a majority in term 4, and is overwritten by 5's of term 3."""
     w = World((1, 2, 3, 4, 5), core=core, max_size_per_msg=0)
     w.elect(1, 2, 3)  # (a) 1 leads and brings its entry to 2 only
@@ -236,11 +236,11 @@ def figure_8(core: Core) -> object:
     w.talk(1, [3])
     w.crash(1)
     w.restart(5)
-    return w.elect(5, 3, 4)  # (d) 5 may win with the votes of 3 and 4
+    w.elect(5, 3, 4)  # (d) 5 may win with the votes of 3 and 4
 
 
 @unsafe("joint-majorities", "joint-consensus")
-def half_of_the_cluster_is_replaced(core: Core) -> object:
+def half_of_the_cluster_is_replaced(core: Core) -> None:
     """From 1 2 3 to 3 4 5. 1 and 2 do not know yet that this is committed, and elect 1; 3 and 5 elect 4."""
     w = World(spare=(4, 5), core=core)
     w.elect(3, 1)
@@ -254,7 +254,7 @@ def half_of_the_cluster_is_replaced(core: Core) -> object:
     w.tick(3)
     w.settle(3, 4, 5)
     w.elect(1, 2)
-    return w.elect(4, 3, 5)
+    w.elect(4, 3, 5)
 
 
 def grows_by_two(w: World) -> World:
@@ -268,7 +268,7 @@ def grows_by_two(w: World) -> World:
 
 
 @unsafe("one-change")
-def two_changes_at_once(core: Core) -> object:
+def two_changes_at_once(core: Core) -> None:
     """1 adds 4 and 5 at once. 2 and 3 are still a majority for themselves; 1, 4 and 5 are one of the new cluster."""
     w = World(spare=(4, 5), core=core)
     w.elect(1, 2)
@@ -277,11 +277,11 @@ def two_changes_at_once(core: Core) -> object:
     w.change(1, adds(5))
     grows_by_two(w)
     w.elect(2, 3)
-    return w.elect(4, 1, 5, tries=1)
+    w.elect(4, 1, 5, tries=1)
 
 
 @unsafe("own-commit-before-change")
-def change_after_an_inherited_one(core: Core) -> object:
+def change_after_an_inherited_one(core: Core) -> None:
     """1 appends "add 4", restarts, is elected again and adds 5 before anything of its new term is committed."""
     w = World(spare=(4, 5), core=core)
     w.elect(1, 2)
@@ -300,11 +300,11 @@ def change_after_an_inherited_one(core: Core) -> object:
     grows_by_two(w)
     w.propose(1, "x")
     w.settle(1, 4, 5)
-    return w.elect(2, 3)
+    w.elect(2, 3)
 
 
 @unsafe("apply-change-before-campaign")
-def follower_is_behind_in_applying(core: Core) -> object:
+def follower_is_behind_in_applying(core: Core) -> None:
     """2 applies one entry per Ready, so that it has not come to "add 4" yet when it holds "add 5"."""
     w = World(spare=(4, 5), core=core, max_committed_size_per_ready=1)
     w.elect(1, 2)
@@ -332,11 +332,11 @@ def follower_is_behind_in_applying(core: Core) -> object:
     w.run(2)
     w.pass_on(2, 3)
     w.settle(3)
-    return w.pass_on(3, 2)
+    w.pass_on(3, 2)
 
 
 @unsafe("newer-snapshot-only")
-def old_snapshot_arrives_again(core: Core) -> object:
+def old_snapshot_arrives_again(core: Core) -> None:
     """2 is sent a snapshot, goes on from there and compacts its log; then the snapshot arrives again."""
     w = World(core=core)
     w.elect(1, 3)
@@ -352,11 +352,11 @@ def old_snapshot_arrives_again(core: Core) -> object:
     w.propose(1, "b")
     w.settle(1, 2)
     w.snapshot(2)
-    return w.arrive(*sent)
+    w.arrive(*sent)
 
 
 @unsafe("read-quorum")
-def deposed_leader_is_asked(core: Core) -> object:
+def deposed_leader_is_asked(core: Core) -> None:
     """1 is cut off, 2 and 3 elect 2 and commit x; 1 is asked to read."""
     w = World(core=core)
     w.elect(1, 2)
@@ -366,11 +366,11 @@ def deposed_leader_is_asked(core: Core) -> object:
     w.propose(2, "x")
     w.settle(2, 3)
     w.read(1)
-    return w.settle(1)
+    w.settle(1)
 
 
 @unsafe("read-after-own-commit")
-def new_leader_is_asked(core: Core) -> object:
+def new_leader_is_asked(core: Core) -> None:
     """1 and 2 commit x, and 2, elected before it hears that, is asked to read."""
     w = World(core=core)
     w.elect(1, 2)
@@ -384,7 +384,7 @@ def new_leader_is_asked(core: Core) -> object:
     w.elect(2, 3, tries=1)
     w.lose_all()
     w.read(2)
-    return w.settle(2, 3)
+    w.settle(2, 3)
 
 
 # -- staying alive --
@@ -503,7 +503,7 @@ def test_several_rules_go_together() -> None:
 
     assert both is core(["one-vote", "persist-vote", "one-vote"])
     assert both.may_vote_for is RULES["one-vote"].override.may_vote_for
-    assert both.__init__ is RULES["persist-vote"].override.__init__  # type: ignore[misc]
+    assert both.__init__ is RULES["persist-vote"].override.__init__
     with pytest.raises(Violation):
         voter_restarts(both)
 

@@ -84,7 +84,7 @@ def test_lease_ends_with_the_shortest_election_timeout(kind: type) -> None:
 
     assert silent == []
     assert raft.current_term == (2 if kind is RequestVote else 1)
-    assert [m.vote_granted for m in pump(raft)] == [True]  # type: ignore[union-attr]
+    assert [m.vote_granted for m in pump(raft)] == [True]
 
 
 def test_leader_itself_is_protected_by_the_lease() -> None:

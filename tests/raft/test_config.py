@@ -57,8 +57,19 @@ def test_defaults_are_those_of_the_reference() -> None:
 
 def test_swarmkit_switches_on_check_quorum_and_nothing_else() -> None:
     """Reference section 20.1."""
-    config = swarmkit(7, Dice())
+    dice = Dice()
+    config = swarmkit(7, dice)
 
+    assert config.rng is dice
     assert config == Config(id=7, rng=config.rng, max_size_per_msg=65535, max_inflight_msgs=256, check_quorum=True)
     assert swarmkit(7, Dice(), election_tick=30, heartbeat_tick=3).election_tick == 30
     assert swarmkit(7, Dice(), election_tick=30, heartbeat_tick=3).heartbeat_tick == 3
+
+
+def test_swarmkit_takes_snapshots_from_where_it_is_told() -> None:
+    """Reference section 20.2: the application's."""
+
+    def source() -> None:
+        return None
+
+    assert swarmkit(7, Dice(), snapshot_source=source).snapshot_source is source

@@ -137,7 +137,7 @@ def test_last_term_outranks_length(pre: bool, index: int, term: int, granted: bo
 
     raft.step(kind(2, 1, 2, index, term))
 
-    assert [m.vote_granted for m in pump(raft)] == [granted]  # type: ignore[union-attr]
+    assert [m.vote_granted for m in pump(raft)] == [granted]
 
 
 @pytest.mark.parametrize("role", [C, L])

@@ -34,7 +34,7 @@ def test_lease_is_gone_with_the_leader_but_not_the_log_rule() -> None:
     raft.step(PreVote(3, 1, 2, 2, 1))
 
     assert leased == []
-    assert [m.vote_granted for m in pump(raft)] == [False, True]  # type: ignore[union-attr]
+    assert [m.vote_granted for m in pump(raft)] == [False, True]
 
 
 def test_next_message_of_the_leader_brings_it_back() -> None:

@@ -189,6 +189,14 @@ def test_learner_is_promoted_and_keeps_its_record() -> None:
     assert (conf.state[1][2].match_index, conf.state[1][2].is_learner) == (7, False)
 
 
+def test_learner_is_removed_for_good() -> None:
+    """Reference section 16.3."""
+    conf = of("v1", "l2 l3")
+
+    assert conf.simple("r2") == ConfState((1,), (), (3,))
+    assert list(conf.state[1]) == [1, 3]
+
+
 def test_demotion_in_a_simple_change_takes_effect_at_once() -> None:
     """Reference section 16.3: it is no outgoing voter."""
     conf = of("v1", "v2")

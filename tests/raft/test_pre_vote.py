@@ -1,8 +1,10 @@
 """PreVote, which SwarmKit leaves off: would I win? Thesis 9.6; reference/raft.md sections 6 and 7."""
 
+import pytest
+
 from swarmsim.raft import ConfState, HardState, Role
 from swarmsim.raft.messages import Heartbeat, PreVote, PreVoteResponse, RequestVote, RequestVoteResponse
-from tests.raft.network import Network, cluster, only, pump, server
+from tests.raft.network import Network, cluster, only, pump, server, ticks
 
 F, P, C, L = Role.FOLLOWER, Role.PRE_CANDIDATE, Role.CANDIDATE, Role.LEADER
 
@@ -39,7 +41,7 @@ def test_refused_pre_vote_of_the_own_term_makes_a_follower() -> None:
     for peer in (2, 3):
         raft.step(PreVoteResponse(peer, 1, 2, False))
 
-    assert (raft.role, raft.current_term, raft.voted_for) == (F, 2, 3)
+    assert (raft.role, raft.current_term, raft.voted_for, raft.leader_id) == (F, 2, 3, 0)
 
 
 def test_refused_pre_vote_of_a_higher_term_is_followed() -> None:
@@ -51,6 +53,33 @@ def test_refused_pre_vote_of_a_higher_term_is_followed() -> None:
     raft.step(PreVoteResponse(2, 1, 7, False))
 
     assert (raft.role, raft.current_term, raft.leader_id) == (F, 7, 0)
+
+
+def test_pre_candidate_waits_a_whole_timeout_before_it_asks_again() -> None:
+    """Reference section 5: the timer begins again with the campaign, although its length is not drawn anew."""
+    raft = server(pre_vote=True)
+    ticks(raft, 10)
+    first = only(pump(raft), PreVote)
+
+    ticks(raft, 9)
+    early = only(pump(raft), PreVote)
+    raft.tick()
+
+    assert (len(first), early) == (2, [])
+    assert len(only(pump(raft), PreVote)) == 2
+
+
+@pytest.mark.parametrize("reason", ["vote", "leader", "none"])
+def test_pre_vote_of_the_own_term_is_answered_as_a_vote_is(reason: str) -> None:
+    """R-026, reference section 7.3: refused if another has the vote, or a leader is known."""
+    raft = server(hard=HardState(2, 3 if reason == "vote" else 0, 0))
+    if reason == "leader":
+        raft.step(Heartbeat(3, 1, 2, 0))
+        pump(raft)
+
+    raft.step(PreVote(2, 1, 2, 9, 9))
+
+    assert pump(raft) == [PreVoteResponse(1, 2, 2, reason == "none")]
 
 
 def test_granting_a_pre_vote_changes_nothing() -> None:

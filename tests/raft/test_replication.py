@@ -304,6 +304,7 @@ def test_heartbeat_beyond_the_log_is_a_bug() -> None:
         ([1, 1, 1, 1], [1, 2, 2, 4, 4, 4], (1, 1), (1, 1)),
         ([1, 1, 1, 4, 5], [1, 1, 1, 4], (4, 4), (4, 4)),
         ([2] * 5, [2, 4, 4, 4, 4, 4, 4, 4], (1, 2), (1, 2)),
+        ([1, 2, 2], [1, 1, 1], (3, 1), (1, 1)),
     ],
 )
 def test_one_probe_per_term_finds_where_logs_part(
@@ -320,11 +321,11 @@ def test_one_probe_per_term_finds_where_logs_part(
     lead.step(refusal)
     (again,) = only(pump(lead), AppendEntries, 2)
 
-    assert (refusal.success, refusal.index) == (False, len(mine))  # type: ignore[union-attr]
-    assert (refusal.reject_hint, refusal.log_term) == hint  # type: ignore[union-attr]
+    assert (refusal.success, refusal.index) == (False, len(mine))
+    assert (refusal.reject_hint, refusal.log_term) == hint
     assert (again.prev_log_index, again.prev_log_term) == next_prev
     follower.step(again)
-    assert pump(follower)[-1].success  # type: ignore[union-attr]
+    assert pump(follower)[-1].success
     assert terms(follower) == terms(lead)
 
 
@@ -349,7 +350,7 @@ def test_longer_disagreement_takes_a_probe_per_term() -> None:
         probe = (only(pump(lead), AppendEntries, 2) or [probe])[0]
 
     assert seen == [(9, 7), (8, 3), (3, 3)]
-    assert answer.success  # type: ignore[union-attr]
+    assert answer.success
     assert terms(follower) == terms(lead)
 
 

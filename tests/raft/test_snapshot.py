@@ -73,6 +73,16 @@ def test_snapshot_is_sent_later_when_there_is_none_now() -> None:
     assert pump(raft) == [InstallSnapshot(1, 2, 2, ready[0])]
 
 
+def test_peer_that_acknowledges_too_little_waits_for_a_snapshot_to_be_made() -> None:
+    """Reference section 8.2 rule 3: sending on ends when nothing can be sent."""
+    raft = leader(base=(11, 1), hard=HardState(1, 0, 11), snapshot_source=lambda: None)
+
+    ack(raft, 2, 5)
+
+    assert pump(raft) == []
+    assert (raft.progress[2].state, raft.progress[2].next_index) == (REPLICATE, 6)
+
+
 def test_empty_snapshot_helps_nobody() -> None:
     """Reference section 8.6, a panic."""
     raft = leader(base=(11, 1), hard=HardState(1, 0, 11), snapshot_source=lambda: Snapshot(0, 0, THREE))
@@ -116,6 +126,7 @@ def test_peer_leaves_snapshot_state_when_its_log_meets_ours(acked: int, state: P
     ack(raft, 2, acked)
 
     assert raft.progress[2].state is state
+    assert bool(pump(raft)) is (state is REPLICATE)  # and is sent entries from there on
 
 
 def test_refusal_in_snapshot_state_starts_nothing() -> None:
@@ -181,12 +192,12 @@ def test_snapshot_of_a_prefix_of_the_log_is_ignored() -> None:
 )
 def test_snapshot_must_name_its_receiver(conf: ConfState, accepted: bool) -> None:
     """R-146 and R-154: among voters, outgoing voters or learners."""
-    raft = server(log=[1], hard=HardState(1, 0, 1))
+    raft = server(log=[1, 1], hard=HardState(1, 0, 1))
 
     answer = offer(raft, 11, 1, conf)
 
     assert answer == [AppendEntriesResponse(1, 2, 1, 11 if accepted else 1)]
-    assert raft.log.last_index == (11 if accepted else 1)
+    assert raft.log.last_index == (11 if accepted else 2)
 
 
 def test_learner_by_snapshot_is_a_learner() -> None:

@@ -176,6 +176,10 @@ def test_leader_sends_heartbeats_to_each_peer() -> None:
 
     assert quiet == []
     assert pump(raft) == [Heartbeat(1, peer, 1, 0) for peer in (2, 3)]
+    raft.tick()
+    assert pump(raft) == []
+    raft.tick()
+    assert len(pump(raft)) == 2
 
 
 @pytest.mark.parametrize("kind", [AppendEntries, Heartbeat, InstallSnapshot])

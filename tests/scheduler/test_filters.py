@@ -284,6 +284,16 @@ def test_a_task_that_mounts_a_cluster_volume_waits() -> None:
     assert swarm.error("t") == "no suitable node (cannot fulfill requested CSI volume mounts on 1 node)"
 
 
+def test_a_node_is_charged_to_max_replicas_before_cluster_volumes() -> None:
+    wanted = spec(mounts=(Mount("cluster", "/v", "v"),), max_replicas=1)
+    swarm = swarm_with(node("n1"), node("n2"), node("n3"), *running("old", "n1"), task("t", wanted))
+
+    assert swarm.error("t") == (
+        "no suitable node (cannot fulfill requested CSI volume mounts on 2 nodes; max replicas per node limit exceed)"
+    )
+    assert swarm.not_placed()[0].refusals == (("max_replicas", 1, ("n1",)), ("volumes", 2, ("n2", "n3")))
+
+
 # -- the order of the filters, and the words --
 def test_filters_are_asked_in_the_order_of_the_original() -> None:
     """pipeline.go `defaultFilters`."""

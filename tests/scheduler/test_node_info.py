@@ -1,6 +1,7 @@
 """What the scheduler knows of a node, and the set of all nodes in their order."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from sys import setprofile
 from typing import Any
@@ -273,6 +274,18 @@ def test_the_first_task_of_a_service_costs_the_same_when_others_wanted_the_same_
     one = task("one", service="new")
 
     assert calls(lambda: many.add(one)) <= calls(lambda: few.add(one)) + 40
+
+
+def test_a_service_that_was_quiet_for_long_costs_what_it_has_not_what_others_did() -> None:
+    costs = []
+    for size in (20, 400):
+        swarm = a_swarm(size)
+        swarm.add(service("quiet"), task("first", service="quiet"))
+        swarm.add(*tasks("more", size))
+        swarm.add(task("after", service="other"))  # what does not depend on the service has caught up
+        costs.append(calls(partial(swarm.add, task("second", service="quiet"))))
+
+    assert costs[1] <= costs[0] + 40
 
 
 def test_what_a_task_costs_in_a_batch_does_not_grow_with_the_batch() -> None:

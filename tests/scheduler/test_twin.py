@@ -237,7 +237,7 @@ class Story:
 
 
 @given(st.data())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_scheduler_and_twin_agree(data: st.DataObject) -> None:
     """Placements, ties, ranks, refusals, explanations and random draws, whatever happened before."""
     story = Story(data)

@@ -586,6 +586,37 @@ def test_of_several_silences_the_latest_that_concerns_the_listener_counts() -> N
     assert world.network.silenced("w1", "m1", 0) == 6
 
 
+@pytest.mark.parametrize(
+    ("node_up", "way_open", "since", "found"),
+    [
+        (True, True, 10, 7),  # it fell silent since
+        (True, True, 11, 0),  # that is over
+        (False, True, 11, 7),  # it is still off
+        (True, False, 11, 0),  # its way is closed, but that is not why it fell silent then
+    ],
+)
+def test_a_silence_that_began_earlier_counts_while_it_lasts(
+    node_up: bool, way_open: bool, since: int, found: int
+) -> None:
+    world = World("m1", "w1")
+    world.env.run(10)
+    world.network.silence("w1", 7)
+    world.hosts["w1"].up = node_up
+    world.network.link("w1", "m1").blocked = not way_open
+
+    assert world.network.silenced("w1", "m1", since) == found
+
+
+@pytest.mark.parametrize(("way_open", "since", "found"), [(True, 10, 7), (True, 11, 0), (False, 11, 7)])
+def test_so_does_a_way_that_is_closed(way_open: bool, since: int, found: int) -> None:
+    world = World("m1", "w1")
+    world.env.run(10)
+    world.network.silence("w1", 7, "m1")
+    world.network.link("w1", "m1").blocked = not way_open
+
+    assert world.network.silenced("w1", "m1", since) == found
+
+
 def test_blame_sets_the_cause_of_what_follows() -> None:
     world = World("a", "b")
     root = world.trace.record(RunEnded("root"), 0, 0)

@@ -15,7 +15,14 @@ import pytest
 
 import swarmsim
 from swarmsim.api.states import NodeState, TaskState
-from swarmsim.trace.events import BecameLeader, ContainerStarted, NodeChanged, ObjectChanged, ServiceChanged, TaskChanged
+from swarmsim.trace.events import (
+    BecameLeader,
+    ContainerStarted,
+    NodeChanged,
+    ObjectChanged,
+    ServiceChanged,
+    TaskChanged,
+)
 from swarmsim.trace.recorder import Trace
 
 SECOND = 1_000_000

@@ -128,18 +128,19 @@ class _Allocated:
     """The ports of an endpoint, to be matched one by one with those of a spec (`allocatedPorts`)."""
 
     def __init__(self, ports: Iterable[PortConfig], mode: PublishMode) -> None:
-        self._ports: dict[PortKey, dict[int, PortConfig]] = {}
+        self._ports: dict[PortKey, list[PortConfig]] = {}  # equal ones count one by one
         for port in ports:
             if port.publish_mode is mode:
-                self._ports.setdefault(_key(port), {})[port.published_port] = port
+                self._ports.setdefault(_key(port), []).append(port)
 
     def match(self, wanted: PortConfig) -> PortConfig | None:
         """Take out the port of that number; for an unspecified number, any port that has one (`delState`)."""
-        numbers = self._ports.get(_key(wanted), {})
-        if wanted.published_port:
-            return numbers.pop(wanted.published_port, None)
-        number = next((n for n in numbers if n), None)
-        return None if number is None else numbers.pop(number)
+        ports = self._ports.get(_key(wanted), [])
+        number = wanted.published_port
+        for i, port in enumerate(ports):
+            if port.published_port == number if number else port.published_port:
+                return ports.pop(i)
+        return None
 
 
 def _is_dynamic(port: PortConfig) -> bool:
