@@ -84,7 +84,7 @@ class Scenario:
     def but(self, **words: Any) -> Scenario:
         """The same file in other words: mappings are merged, all else is replaced, None takes a key away.
 
-            slow = scenario.but(cluster={"network": {"latency": "50ms"}}, timeline=None)
+        slow = scenario.but(cluster={"network": {"latency": "50ms"}}, timeline=None)
         """
         return Scenario.of_words(_merged(self.words, words), self.file)
 

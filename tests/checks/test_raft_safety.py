@@ -528,6 +528,16 @@ def test_a_newcomer_s_quorum_is_that_of_the_group_it_joins() -> None:
     assert violations([*story, *elect("m4", 3, "m3")]) == ["a leader has a majority"]
 
 
+def test_a_restarted_member_campaigns_in_the_group_that_it_knows_to_be_committed() -> None:
+    """Entry 3 makes the group four. Who comes back without knowing it committed needs two votes, else three."""
+    grown = [*formed(), *removed((*M3, "m4"), *M3), HostCrashed("m1", "power")]
+
+    assert violations([*grown, back("m1", 2, "m1", 3, 2, commit=2), *elect("m1", 3, "m2")]) == []
+    assert violations([*grown, back("m1", 2, "m1", 3, 2, commit=3), *elect("m1", 3, "m2")]) == [
+        "a leader has a majority"
+    ]
+
+
 def test_what_a_restarted_member_surely_has_is_still_known() -> None:
     """It had applied entry 3; whether its entry 4 is still the old one, nobody can tell: it judges nobody."""
     story = [

@@ -1,4 +1,4 @@
-"""The clocked member against its slow twin: counting ticks afterwards is the same as taking each (`manager.raft_clock`)."""
+"""The clocked member against its slow twin: counting ticks afterwards is taking each (`manager.raft_clock`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from swarmsim.raft.messages import (
     RequestVoteResponse,
     Snapshot,
 )
-from swarmsim.raft.state import LEADER
+from swarmsim.raft.state import CANDIDATE, LEADER, Role
 from swarmsim.store import MemoryStore
 from swarmsim.store.chronicle import Chronicle
 
@@ -71,6 +71,13 @@ class Lone:
             _, handler = self.writing.pop(0)
             next(handler, None)
             self._begin_writes()
+
+    def advance(self, every_tick: bool = False) -> None:
+        """One microsecond on."""
+        self.out.now += 1
+        self.finish_writes()
+        if every_tick or self.out.timers.get("tick", -1) == self.out.now:
+            self.ring()
 
     def step(self, message: Any) -> None:
         self.node.on_message(Address(f"m{message.src}", "raft"), RaftEnvelope(message), self.out)
@@ -124,10 +131,7 @@ def play(
     states = []
     for wait, what, term in story:
         for _ in range(wait):
-            lone.out.now += 1
-            lone.finish_writes()
-            if slow or lone.out.timers.get("tick", -1) == lone.out.now:
-                lone.ring()
+            lone.advance(slow)
         lone.step(MESSAGES[what](max(1, lone.node.raw.current_term + term)))
         states.append((lone.out.now, lone.state()))
     return states, lone.sent()
@@ -163,14 +167,29 @@ def test_time_goes_on_while_the_disk_is_busy(
     lone = Lone(ClockedRaftNode, seed, fsync=5, **raft)
     for wait, what, term in story:
         for _ in range(wait):
-            lone.out.now += 1
-            lone.finish_writes()
-            if lone.out.timers.get("tick", -1) == lone.out.now:
-                lone.ring()
+            lone.advance()
             raw = lone.node.raw
             overdue = lone.node._due() < lone.out.now  # type: ignore[attr-defined]
             assert not overdue or lone.writing, f"{raw.role} sleeps over its timeout"
         lone.step(MESSAGES[what](max(1, lone.node.raw.current_term + term)))
+
+
+def test_a_leader_whose_own_vote_was_slow_counts_from_its_election() -> None:
+    """The time of the write before it belongs to the candidate: the first heartbeat comes a whole interval later."""
+    lone = Lone(ClockedRaftNode, 1, "paper", fsync=5, check_quorum=False)
+
+    def until(role: Role) -> int:
+        while lone.node.raw.role is not role:
+            lone.advance()
+        return lone.out.now
+
+    until(CANDIDATE)
+    lone.step(RequestVoteResponse(2, 1, lone.node.raw.current_term, True))
+    elected = until(LEADER)
+    while not any(type(effect[2].message) is Heartbeat for effect in lone.sent()):
+        lone.advance()
+
+    assert lone.out.now == elected + lone.node.spec.heartbeat_tick
 
 
 def test_a_tick_takes_a_second_where_nothing_else_is_said() -> None:

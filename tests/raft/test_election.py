@@ -2,7 +2,7 @@
 
 import pytest
 
-from swarmsim.raft import ConfState, HardState, Role
+from swarmsim.raft import ConfState, HardState, RawNode, Role
 from swarmsim.raft.membership import ConfChange, ConfChangeType
 from swarmsim.raft.messages import (
     AppendEntries,
@@ -48,7 +48,7 @@ def test_majority_of_votes_decides_an_election(size: int, grants: int, refusals:
     for voter in range(2, 2 + grants + refusals):
         raft.step(RequestVoteResponse(voter, 1, 1, voter < 2 + grants))
 
-    assert (raft.role, raft.current_term) == (role, 1)
+    assert (raft.role, raft.current_term, raft.leader_id) == (role, 1, 1 if role is L else 0)
 
 
 def test_first_answer_of_a_voter_counts() -> None:
@@ -274,7 +274,7 @@ def test_pre_vote_keeps_a_rejoining_server_from_disturbing() -> None:
     assert [raft.current_term for raft in net.servers.values()] == [1, 1, 1]
 
 
-def joining(raft_term: int = 1) -> object:
+def joining(raft_term: int = 1) -> RawNode:
     """A follower with a committed membership change that it has not applied."""
     raft = server(log=[1], hard=HardState(raft_term, 0, 0))
     change = ConfChange(ConfChangeType.ADD_NODE, 4)
@@ -287,20 +287,31 @@ def joining(raft_term: int = 1) -> object:
 def test_no_election_with_an_unapplied_membership_change(how: str) -> None:
     """R-038 and R-046, reference section 7.1: handed out is not applied."""
     raft = joining()
-    ready = raft.ready()  # type: ignore[attr-defined]
+    ready = raft.ready()
 
     if how == "campaign":
-        raft.campaign()  # type: ignore[attr-defined]
+        raft.campaign()
     elif how == "timeout":
-        ticks(raft, 20)  # type: ignore[arg-type]
+        ticks(raft, 20)
     else:
-        raft.step(TimeoutNow(2, 1, 1))  # type: ignore[attr-defined]
+        raft.step(TimeoutNow(2, 1, 1))
 
     assert len(ready.committed_entries) == 1
-    assert raft.role is F  # type: ignore[attr-defined]
-    raft.advance()  # type: ignore[attr-defined]
-    raft.campaign()  # type: ignore[attr-defined]
-    assert raft.role is C  # type: ignore[attr-defined]
+    assert raft.role is F
+    raft.advance()
+    raft.campaign()
+    assert raft.role is C
+
+
+def test_applied_membership_change_does_not_stand_in_the_way() -> None:
+    """R-038: only what is committed and not applied."""
+    raft = joining()
+    pump(raft)
+    append(raft, (1, 1), [1], commit=2)
+
+    raft.campaign()
+
+    assert (raft.last_applied, raft.commit_index, raft.role) == (1, 2, C)
 
 
 def test_own_acknowledgment_of_an_earlier_term_is_ignored() -> None:

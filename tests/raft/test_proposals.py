@@ -133,13 +133,29 @@ def test_empty_proposal_always_passes() -> None:
 
 
 def test_oversized_proposal_passes_when_nothing_is_uncommitted() -> None:
-    """R-223."""
+    """R-223: and an empty one after it."""
     raft = leader(peers_match=True, max_uncommitted_size=10)
 
     raft.propose(b"x" * 99, 99)
 
     with pytest.raises(ProposalDropped):
         raft.propose(b"x", 1)
+    raft.propose(None)
+
+
+@pytest.mark.parametrize(("limit", "first", "second", "fits"), [(1, 1, 1, False), (10, 1, 10, False), (10, 1, 9, True)])
+def test_limit_is_for_the_sum(limit: int, first: int, second: int, fits: bool) -> None:
+    """R-223: not to be exceeded, but to be reached."""
+    raft = leader(peers_match=True, max_uncommitted_size=limit)
+    raft.propose(b"", first)
+
+    if fits:
+        raft.propose(b"", second)
+    else:
+        with pytest.raises(ProposalDropped):
+            raft.propose(b"", second)
+
+    assert raft.uncommitted_size == first + second * fits
 
 
 def test_room_is_made_by_applying() -> None:

@@ -289,6 +289,22 @@ def test_entries_are_handed_out_once() -> None:
     assert [entry.data for entry in second.entries] == [b"z"]
 
 
+def test_advance_makes_durable_what_the_ready_held() -> None:
+    """Reference section 12.2: and not what came since."""
+    raft = server(hard=HardState(1, 0, 0))
+    append(raft, (0, 0), [1, 1])
+    raft.ready()
+    append(raft, (2, 1), [1])
+    before = raft.log.unstable_from
+
+    raft.advance()
+
+    # As in etcd the write of a Ready covers what is the last entry when it is taken.
+    assert (before, raft.log.unstable_from, raft.log.handed_out_to) == (1, 3, 3)
+    run_ready(raft)
+    assert raft.log.unstable_from == 4
+
+
 def test_write_of_an_earlier_term_makes_nothing_durable() -> None:
     """R-227: A's entry is being written, B replaces it, A's next term restores it: it must be written again."""
     raft = server(hard=HardState(1, 0, 0))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from swarmsim.errors import ApiError
 from swarmsim.machine import DATAGRAM, STREAM, Address, Call, Disturbed, Handler, Outbox, Transport
-from swarmsim.sim.links import RETRANSMIT, STALL_LIMIT, Link
+from swarmsim.sim.links import RETRANSMIT, STALL_LIMIT, Link, Normal, Way
 from swarmsim.sim.rng import stream
 from swarmsim.sim.topology import graph, sides
 from swarmsim.trace.events import FaultEnded, FaultStarted, HostCrashed, MessageDropped, RunEnded
@@ -115,6 +115,50 @@ def test_each_way_draws_from_a_stream_of_its_own() -> None:
         return pair.peer.diary
 
     assert arrivals(chatter=True) == arrivals(chatter=False)
+
+
+# ---- ways that differ ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("direction", "peers", "concerned"),
+    [
+        ("both", None, ["ab", "ac", "ba", "ca"]),
+        ("in", None, ["ba", "ca"]),
+        ("out", None, ["ab", "ac"]),
+        ("both", frozenset("b"), ["ab", "ba"]),
+        ("out", frozenset("c"), ["ac"]),
+    ],
+)
+def test_a_way_concerns_packets_between_its_nodes_and_their_peers(direction: str, peers: Any, concerned: Any) -> None:
+    way = Way(frozenset("a"), peers, direction)
+
+    assert [src + dst for src in "abc" for dst in "abc" if src != dst and way.concerns(src, dst)] == concerned
+
+
+def test_where_ways_differ_the_later_one_wins_and_what_it_leaves_open_is_as_everywhere() -> None:
+    world = World("a", "b", "c")
+    slow = Way(frozenset("a"), None, latency=(7, 7), loss=0.1)
+    world.network.ways = (
+        slow,
+        Way(frozenset("a"), frozenset("b"), latency=(9, 9)),
+        Way(frozenset("c"), None, loss=0.2),
+    )
+
+    links = {src + dst: world.network.link(src, dst) for src, dst in ("ab", "ac", "bc", "bb")}
+
+    assert {name: (link.low, link.loss) for name, link in links.items()} == {
+        "ab": (9, 0.1),
+        "ac": (7, 0.2),
+        "bc": (500, 0.2),
+        "bb": (500, 0.0),
+    }
+
+
+def test_a_bell_shaped_latency_lies_around_its_mean_and_is_never_negative() -> None:
+    drawn = [Normal(100, 60).draw(stream(1, "latency", str(i))) for i in range(500)]
+
+    assert min(drawn) >= 0
+    assert 90 < sum(drawn) / 500 < 115
+    assert 0.55 < sum(40 <= d <= 160 for d in drawn) / 500 < 0.8
 
 
 # ---- loss ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple
@@ -86,8 +87,12 @@ class Experiment(ABC):
     runs: int
 
     @abstractmethod
+    def _curves(self) -> list[Curve]: ...
+
+    @cached_property
     def curves(self) -> list[Curve]:
         """What is run."""
+        return self._curves()
 
     @abstractmethod
     def table(self, samples: Samples) -> Table:
@@ -111,7 +116,7 @@ class Experiment(ABC):
         self, runs: int | None, only: Sequence[str], pool: Executor | None, told: Told | None
     ) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {}
-        for i, curve in enumerate(self.curves()):
+        for i, curve in enumerate(self.curves):
             if only and curve.name not in only:
                 continue
             first, number = 1 + i * SEEDS_APART, max(1, round((runs or self.runs) * curve.share))
@@ -125,6 +130,7 @@ def _progress(curve: str, told: Told | None) -> Callable[[int, int], None] | Non
     return None if told is None else lambda done, of: told(curve, done, of)
 
 
+@cache
 def template(name: str) -> Scenario:
     """A file of `scenarios/experiments`."""
     path = FOLDER / f"{name}.yaml"

@@ -53,7 +53,7 @@ class Failover(Experiment):
     source = "SwarmKit's constants, and twenty recorded failovers of a real cluster"
     runs = 1_000
 
-    def curves(self) -> list[Curve]:
+    def _curves(self) -> list[Curve]:
         measure = partial(Span, HostCrashed, BecameFollower, hears_leader)
         base = template("swarm-failover")
         return [

@@ -126,7 +126,7 @@ class PartialConnectivity(Experiment):
     source = "Howard and Abraham (2020); Cloudflare (2020); Omni-Paxos (EuroSys 2023)"
     runs = 20
 
-    def curves(self) -> list[Curve]:
+    def _curves(self) -> list[Curve]:
         return [
             self._curve(topology, variant, *words)
             for topology in TOPOLOGIES

@@ -64,9 +64,9 @@ class SplitVotes(Experiment):
     id = "V1"
     title = "How often an election is split: formula and simulation"
     source = "Ongaro, Consensus: Bridging Theory and Practice (2014), section 9.2"
-    runs = 2_000
+    runs = 4_000
 
-    def curves(self) -> list[Curve]:
+    def _curves(self) -> list[Curve]:
         return [self._curve(cell) for cell in (*CELLS, *VARIED)]
 
     def _curve(self, cell: Cell) -> Curve:

@@ -52,7 +52,7 @@ class Wan(Experiment):
     source = "Ongaro, Consensus: Bridging Theory and Practice (2014), section 9.3, simulated by AvailSim"
     runs = 10_000
 
-    def curves(self) -> list[Curve]:
+    def _curves(self) -> list[Curve]:
         return [Curve(p.name, self._scenario(p), cold_start.FirstElection) for p in PUBLISHED]
 
     def _scenario(self, p: Published) -> Scenario:
