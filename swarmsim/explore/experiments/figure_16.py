@@ -91,8 +91,8 @@ class Figure16(Experiment):
 
 
 NOTES = (
-    f"{TIED} is given up after {TIED_LIMIT // 1000} s: ideal clocks never break such a tie, real ones jitter. That jitter"
-    " is missing in 150-151, too.",
+    f"{TIED} is given up after {TIED_LIMIT // 1000} s: ideal clocks never break such a tie, real ones jitter; that"
+    " jitter is missing in 150-151, too.",
     "latency (0.5 to 4 ms) and fsync (0 to 2.5 ms) are fitted to these curves: two ranges for ten curves. So this says"
     " that the shapes are right, not the absolute latency; a vote and the two writes in it take 7 ms on average, where"
     " the paper speaks of 15. That the last heartbeat reaches all at the same moment is the paper's set-up.",
