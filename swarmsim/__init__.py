@@ -10,6 +10,7 @@ plain object that takes stimuli and gives effects; what the world does (a link, 
 The map of the code, from the top; imports point down only (contracts in `pyproject.toml`, run as a test):
 
     cli            the command line
+    explore/       many runs: sweeps over seeds, measures, the published Raft experiments
     scenario/      the language of scenario files: schema, loader, timeline, runner, report, tables
     compose/       a stack file as Docker reads it        faults/    what goes wrong, one file a family
     workload/      what operators do, one file a step     checks/    was it right, from the trace alone

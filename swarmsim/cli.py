@@ -1,4 +1,4 @@
-"""The command line: `swarmsim run FILE`, `test PATHS`, `validate FILES`, `new FILE`, `schema`, `list WHAT`.
+"""The command line: `run FILE`, `test PATHS`, `validate FILES`, `new FILE`, `schema`, `list WHAT`, `experiment NAME`.
 
 Everything heavy is imported by the command that needs it, so `swarmsim --help` is quick. Exit codes (SCENARIOS.md
 section 10): 0 PASS, 1 FAIL or UNKNOWN, 2 the user's mistake, 3 a bug in swarmsim, 4 two runs of one seed differed, 130

@@ -397,7 +397,7 @@ def test_acknowledged_size_never_falls_below_zero() -> None:
 # -- recovery --
 def test_entries_that_the_snapshot_covers_are_dropped() -> None:
     """Figure 13, rule 6: a disk may still hold them."""
-    made = RaftLog(Snapshot(2, 1, ConfState()), entries(1, 1, 2, 2))
+    made = RaftLog(Snapshot(2, 2, ConfState()), entries(1, 2, 2, 2))
 
     assert [entry.index for entry in made.entries_from(3)] == [3, 4]
     assert (made.commit_index, made.last_applied, made.unstable_from) == (2, 2, 5)

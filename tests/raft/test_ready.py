@@ -153,7 +153,7 @@ def test_server_without_a_disk_has_nothing_to_say() -> None:
         raft.tick()
 
     assert not raft.has_ready()
-    assert (raft.role, raft.conf, raft.promotable()) == (F, ConfState(), False)
+    assert (raft.role, raft.conf, raft.promotable(), raft.is_learner) == (F, ConfState(), False, False)
 
 
 # -- Ready --

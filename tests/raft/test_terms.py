@@ -105,6 +105,18 @@ def test_vote_is_kept_for_the_term_and_cleared_with_it() -> None:
     assert raft.voted_for == 0
 
 
+def test_leader_begins_with_what_it_knows_of_its_own_log() -> None:
+    """Reference section 4.3, Figure 2: matchIndex 0 and nextIndex last + 1 for the others, inactive all."""
+    raft = server(log=[1, 1], hard=HardState(1, 0, 0))
+    raft.campaign()
+    pump(raft)
+
+    raft.become_leader()
+
+    records = {id: (r.match_index, r.next_index, r.recent_active) for id, r in raft.progress.items()}
+    assert records == {1: (2, 3, True), 2: (0, 3, False), 3: (0, 3, False)}
+
+
 def test_pre_candidate_keeps_term_vote_and_timer() -> None:
     """R-008, thesis 9.6."""
     raft = server(hard=HardState(4, 3, 0), pre_vote=True, dice=4)
