@@ -20,8 +20,11 @@ class ServiceBinding:
         self._joined: dict[str, None] = {}
         self._active: dict[str, tuple[NetworkAttachment, ...]] = {}
 
-    def attachments(self, node: Node, out: Outbox, formed: bool = False) -> None:
-        """The node is a member of the networks that it has an address on (dispatcher's session message)."""
+    def attachments(self, node: Node, out: Outbox, formed: tuple[str, ...] = ()) -> None:
+        """The node is a member of the networks that it has an address on (dispatcher's session message).
+
+        `formed`: the nodes on its network in a cluster that is handed over.
+        """
         wanted = {a.network_id: None for a in node.attachments}
         for network in wanted:
             if network not in self._joined:

@@ -23,7 +23,7 @@ def alive_node(state: State, said: Alive, out: Outbox, relay: bool = True) -> No
         return
     member = state.members.get(said.node)
     if member is None:
-        member = state.members[said.node] = Member(said.node, Incarnation(-1, 0), LEFT, out.now)
+        member = state.believe(Member(said.node, Incarnation(-1, 0), LEFT, out.now, out.now))
         _insert_into_order(state, said.node, out)
     elif said.incarnation <= member.incarnation:
         # A reaped record is unknown again: any incarnation of the same run re-admits it.
@@ -37,15 +37,14 @@ def alive_node(state: State, said: Alive, out: Outbox, relay: bool = True) -> No
 
 def _accept(state: State, member: Member, said: Alive, out: Outbox) -> None:
     was_live, born, away = member.live, member.incarnation.born, out.now - member.changed_at
-    member.incarnation = said.incarnation
     _end_suspicion(state, said.node, out)
     state.touched = True
+    now_alive = member._replace(incarnation=said.incarnation, reported=False)
     if member.state is not ALIVE:
-        member.state = ALIVE
-        member.changed_at = member.alive_since = out.now
+        now_alive = now_alive._replace(state=ALIVE, changed_at=out.now, alive_since=out.now)
+    state.believe(now_alive)
     watch(state, said.node, out)
     if member.reported:
-        member.reported = False
         out.emit(PeerRecovered(state.node, said.node))
     if said.incarnation.born > born:
         network_db.forget_node(state, said.node, out, was_live)
@@ -72,9 +71,7 @@ def suspect_node(state: State, said: Suspect, out: Outbox, relay: bool = True) -
     else:
         begun = Suspicion.begin(state.config, state.count(out.now), said.accuser, said.incarnation, out.now)
         state.suspicions[said.node] = begun
-        member.state = SUSPECT
-        member.incarnation = said.incarnation
-        member.changed_at = out.now
+        state.believe(member._replace(state=SUSPECT, incarnation=said.incarnation, changed_at=out.now))
         state.touched = True
         out.set_timer(("suspect", said.node), begun.timeout)
     if relay:
@@ -101,12 +98,17 @@ def dead_node(state: State, said: Dead, out: Outbox, relay: bool = True) -> None
     _end_suspicion(state, said.node, out)
     if not member.live:
         return
-    member.incarnation = said.incarnation
-    member.state = LEFT if said.accuser == said.node else DEAD
-    member.changed_at = out.now
+    dead = said.accuser != said.node
+    state.believe(
+        member._replace(
+            incarnation=said.incarnation,
+            state=DEAD if dead else LEFT,
+            changed_at=out.now,
+            reported=dead or member.reported,
+        )
+    )
     state.touched = True
-    if member.state is DEAD:
-        member.reported = True
+    if dead:
         out.emit(PeerDeclaredDead(state.node, said.node))
         network_db.hide_node(state, said.node, out)
     else:

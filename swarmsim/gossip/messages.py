@@ -44,12 +44,10 @@ class EndpointRecord(NamedTuple):
 
 # ---- from the agent of the same host -------------------------------------------------------------------
 class JoinNetwork(NamedTuple):
-    """This node now has `network_id`. `formed`: every member known is on it and knows it (a cluster handed
-    over).
-    """
+    """This node now has `network_id`. `formed`: who is on it in a cluster that is handed over; they know each other."""
 
     network_id: str
-    formed: bool = False
+    formed: tuple[str, ...] = ()
 
 
 class LeaveNetwork(NamedTuple):

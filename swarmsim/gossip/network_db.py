@@ -19,32 +19,29 @@ from .state import Attachment, OwnNetwork, Row, State
 # ---- who is on a network -------------------------------------------------------------------------------
 def peers(state: State, network: str) -> list[str]:
     """The live others on a network (`networkNodes` without failed nodes)."""
-    attached = state.db.attachments
-    found = []
-    for name, member in state.members.items():
-        if member.live and (on := attached.get(name)) is not None:
-            attachment = on.get(network)
-            if attachment is not None and not attachment.leaving:
-                found.append(name)
-    return found
+    on = state.db.attachments.get(network, {})
+    return [
+        name
+        for name, member in state.members.items()
+        if member.live and (attachment := on.get(name)) is not None and not attachment.leaving
+    ]
 
 
-def join_network(state: State, network: str, formed: bool) -> None:
+def join_network(state: State, network: str, formed: tuple[str, ...]) -> None:
     """networkdb.go `JoinNetwork`: tell the cluster; the caller then compares tables with peers."""
     db = state.db
     if network in db.own:
         return
-    if not formed:
-        db.network_clock += 1
-    own = db.own[network] = OwnNetwork(0 if formed else db.network_clock)
     db.rows.setdefault(network, {})
     db.digests.setdefault(network, 0)
     if formed:
-        own.in_sync = True
-        for name in state.members:
-            db.attachments.setdefault(name, {})[network] = Attachment(0, False)
+        db.own[network] = OwnNetwork(0, in_sync=True)
+        db.attachments[network] = dict.fromkeys(formed, Attachment(0, False))
+        db.attachments[network].pop(state.node, None)
         return
-    _tell(state, network, own.ltime, leaving=False)
+    db.network_clock += 1
+    db.own[network] = OwnNetwork(db.network_clock)
+    _tell(state, network, db.network_clock, leaving=False)
 
 
 def leave_network(state: State, network: str, out: Outbox) -> None:
@@ -75,13 +72,13 @@ def apply_network_event(state: State, event: NetworkEvent, out: Outbox, relay: b
     member = state.members.get(node)
     if member is None or member.incarnation.born != event.born:
         return
-    on = db.attachments.setdefault(node, {})
-    known = on.get(event.network)
+    on = db.attachments.setdefault(event.network, {})
+    known = on.get(node)
     if known is None and (event.leaving or not member.live):
         return
     if known is not None and known.ltime >= event.ltime:
         return
-    on[event.network] = Attachment(event.ltime, event.leaving)
+    on[node] = Attachment(event.ltime, event.leaving)
     if event.leaving:
         _delete_rows(state, node, [event.network], out, was_live=member.live)
     else:
@@ -124,7 +121,7 @@ def _owner_attached(state: State, event: TableEvent) -> bool:
     member = state.members.get(event.owner)
     if member is None or member.incarnation.born != event.born:
         return False
-    attachment = state.db.attachments.get(event.owner, {}).get(event.network)
+    attachment = state.db.attachments.get(event.network, {}).get(event.owner)
     return attachment is not None and not attachment.leaving
 
 
@@ -208,7 +205,8 @@ def restore_node(state: State, node: str, out: Outbox, away: Micros) -> None:
 
 def forget_node(state: State, node: str, out: Outbox, was_live: bool) -> None:
     """It left, or a new run of its daemon took its place (`purgeReincarnation`)."""
-    state.db.attachments.pop(node, None)
+    for on in state.db.attachments.values():
+        on.pop(node, None)
     _delete_rows(state, node, list(state.db.rows), out, was_live)
 
 

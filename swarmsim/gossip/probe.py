@@ -26,7 +26,7 @@ def schedule(state: State, out: Outbox) -> None:
     prober = state.prober
     if prober.current is not None:
         return  # it is serial: the end of that probe plans the next
-    if not any(_matters(state, member) for member in state.members.values()):
+    if not _anybody_matters(state):
         if prober.order:
             prober.order = []
             out.cancel_timer("probe")
@@ -47,6 +47,12 @@ def _matters(state: State, member: Member) -> bool:
     if member.state is SUSPECT:
         return True
     return member.state is ALIVE and (state.exact or member.name in state.uncertain)
+
+
+def _anybody_matters(state: State) -> bool:
+    if state.exact:
+        return any(_matters(state, member) for member in state.members.values())
+    return any(_matters(state, state.members[name]) for name in (*state.odd, *state.uncertain) if name in state.members)
 
 
 def _turns_ahead(state: State) -> int:
@@ -153,7 +159,7 @@ def _fail(state: State, probe: Probe, out: Outbox) -> None:
     accusation = Suspect(probe.target, probe.incarnation, state.node)
     if probe.incarnation >= member.incarnation and not member.reported:
         out.blame(probe.target, member.alive_since)
-        member.reported = True
+        state.believe(member._replace(reported=True))
         out.emit(PeerSuspected(state.node, probe.target))
     membership.suspect_node(state, accusation, out)
 

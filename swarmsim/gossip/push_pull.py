@@ -46,11 +46,12 @@ def _networks(state: State) -> list[NetworkEvent]:
     """Who is on which network, as far as live nodes go."""
     db = state.db
     found = [NetworkEvent(state.node, state.me.born, n, own.ltime, False) for n, own in db.own.items()]
-    for node, on in db.attachments.items():
-        member = state.members.get(node)
-        if member is not None and member.live:
-            born = member.incarnation.born
-            found += [NetworkEvent(node, born, n, a.ltime, a.leaving) for n, a in on.items()]
+    for network, on in db.attachments.items():
+        for node, attachment in on.items():
+            member = state.members.get(node)
+            if member is not None and member.live:
+                born = member.incarnation.born
+                found.append(NetworkEvent(node, born, network, attachment.ltime, attachment.leaving))
     return found
 
 
@@ -135,9 +136,9 @@ def _candidates(state: State) -> list[str]:
     A peer that alone is out of order while every other is in order is off: it need not be tried, its return
     is told.
     """
-    failed = [member.name for member in state.members.values() if member.state is DEAD]
-    if not failed:
+    if not any(state.members[name].state is DEAD for name in state.odd):
         return []
+    failed = [member.name for member in state.members.values() if member.state is DEAD]
     live = [member.name for member in state.members.values() if member.live]
     if live and not any(name in state.uncertain for name in live):
         return [name for name in failed if name not in state.uncertain]

@@ -7,10 +7,12 @@ daemon, which is random for real daemons; here they are drawn when the machine s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from random import Random
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..machine import Micros, Outbox
 from .broadcast import Queue
@@ -29,22 +31,28 @@ class MemberState(Enum):
 ALIVE, SUSPECT, DEAD, LEFT = MemberState
 
 
-class Member:
-    """What this node believes of another (memberlist state.go `nodeState`)."""
+class Member(NamedTuple):
+    """What this node believes of another (memberlist state.go `nodeState`).
 
-    __slots__ = ("alive_since", "changed_at", "incarnation", "name", "reported", "state")
+    A belief that changes is replaced (`State.believe`): in a large cluster the nodes share what they all believe.
+    """
 
-    def __init__(self, name: str, incarnation: Incarnation, state: MemberState, now: Micros) -> None:
-        self.name = name
-        self.incarnation = incarnation
-        self.state = state
-        self.changed_at = now
-        self.alive_since = now  # whatever silenced it since then is to blame for a suspicion
-        self.reported = False  # a PeerSuspected or PeerDeclaredDead was emitted and no PeerRecovered since
+    name: str
+    incarnation: Incarnation
+    state: MemberState
+    changed_at: Micros
+    alive_since: Micros  # whatever silenced it since then is to blame for a suspicion
+    reported: bool = False  # a PeerSuspected or PeerDeclaredDead was emitted and no PeerRecovered since
 
     @property
     def live(self) -> bool:
         return self.state is ALIVE or self.state is SUSPECT
+
+
+@lru_cache(maxsize=2)
+def members_of_a_formed_cluster(names: tuple[str, ...]) -> Mapping[str, Member]:
+    """All alive since time zero."""
+    return {name: Member(name, Incarnation(0, 1), ALIVE, 0, 0) for name in names}
 
 
 class Balancer(Protocol):
@@ -117,8 +125,7 @@ class OwnNetwork:
     agreed: tuple[str, int] | None = None  # peer and digest at the last comparison without a difference
 
 
-@dataclass(slots=True)
-class Attachment:
+class Attachment(NamedTuple):
     """That a peer is on a network, or leaves it."""
 
     ltime: int
@@ -140,7 +147,7 @@ class NetworkDB:
     network_clock: int = 0
     table_clock: int = 0
     own: dict[str, OwnNetwork] = field(default_factory=dict)
-    attachments: dict[str, dict[str, Attachment]] = field(default_factory=dict)  # node -> network -> it
+    attachments: dict[str, dict[str, Attachment]] = field(default_factory=dict)  # network -> node -> it
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)  # network -> key -> row
     digests: dict[str, int] = field(default_factory=dict)  # network -> of its visible rows
     early: dict[str, list[TableEvent]] = field(default_factory=dict)  # owner -> rows that await it
@@ -157,7 +164,8 @@ class State:
     balancer: Balancer
     me: Incarnation = field(default_factory=lambda: Incarnation(0, 1))
     leaving: bool = False
-    members: dict[str, Member] = field(default_factory=dict)  # the others
+    members: dict[str, Member] = field(default_factory=dict)  # the others; written by `believe`
+    odd: dict[str, None] = field(default_factory=dict)  # those that are not plainly alive
     uncertain: dict[str, None] = field(default_factory=dict)
     suspicions: dict[str, Suspicion] = field(default_factory=dict)
     queue: Queue = field(default_factory=Queue)  # memberlist's own
@@ -183,6 +191,15 @@ class State:
     agreed: tuple[str, Any] | None = None  # neighbour and digest at the last push/pull without one
 
     # -- the member list --
+    def believe(self, member: Member) -> Member:
+        """The one place where a belief about another node changes."""
+        self.members[member.name] = member
+        if member.state is ALIVE:
+            self.odd.pop(member.name, None)
+        else:
+            self.odd[member.name] = None
+        return member
+
     def known(self, name: str, now: Micros) -> Member | None:
         """The record of `name`, unless it has been dead or gone so long that memberlist has reaped it."""
         member = self.members.get(name)
@@ -193,7 +210,7 @@ class State:
 
     def count(self, now: Micros) -> int:
         """memberlist's n: all records that are not reaped, and itself."""
-        return 1 + sum(not self.reaped(member, now) for member in self.members.values())
+        return 1 + len(self.members) - sum(self.reaped(self.members[name], now) for name in self.odd)
 
     def live(self, name: str) -> bool:
         if name == self.node:
@@ -205,13 +222,11 @@ class State:
         """Nothing is wrong that could change whom a message reaches: all are alive and in order, or dead and
         off.
         """
-        for member in self.members.values():
-            state = member.state
-            if state is SUSPECT:
+        for name in self.odd:
+            state = self.members[name].state
+            if state is SUSPECT or (state is DEAD and name not in self.uncertain):
                 return False
-            if state is not LEFT and (state is ALIVE) == (member.name in self.uncertain):
-                return False
-        return True
+        return all(name in self.odd or name not in self.members for name in self.uncertain)
 
     def seq(self) -> int:
         self.next_seq += 1
@@ -226,6 +241,15 @@ def sample(rng: Random, names: list[str], k: int) -> list[str]:
 def until_tick(now: Micros, phase: Micros, interval: Micros) -> Micros:
     """How long until the next tick of a grid, strictly after now."""
     return interval - (now - phase) % interval
+
+
+def watch_all(state: State, out: Outbox) -> None:
+    """Ask again of each member; of all at once first, for mostly all is in order."""
+    if out.quiet(*state.members):
+        state.uncertain.clear()
+        return
+    for name in state.members:
+        watch(state, name, out)
 
 
 def watch(state: State, name: str, out: Outbox) -> None:

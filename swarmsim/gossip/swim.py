@@ -31,7 +31,7 @@ from .messages import (
     StreamPing,
     Suspect,
 )
-from .state import ALIVE, Balancer, Member, NoBalancer, State, sample, watch
+from .state import Balancer, NoBalancer, State, members_of_a_formed_cluster, sample, watch, watch_all
 
 
 class Gossip(Machine):
@@ -50,6 +50,7 @@ class Gossip(Machine):
         exact: bool = False,
         balancer: Balancer | None = None,
     ) -> None:
+        self.peers = peers
         others = tuple(peer for peer in peers if peer != node)
         self.state = State(node, others, config or GossipConfig(), exact, balancer or NoBalancer())
 
@@ -64,8 +65,8 @@ class Gossip(Machine):
         state.sync_phase = out.now + rng.randrange(config.push_pull_interval)
         state.reconnect_phase = out.now + rng.randrange(config.reconnect_interval)
         if out.now == 0:
-            for peer in state.peers:
-                state.members[peer] = Member(peer, Incarnation(0, 1), ALIVE, 0)
+            state.members = dict(members_of_a_formed_cluster(self.peers))
+            state.members.pop(state.node, None)
         elif state.peers:
             state.joining = True
             state.join_started = out.now
@@ -137,8 +138,7 @@ def _disturbed(state: State, src: Address, message: Disturbed, out: Outbox) -> N
     if message.node in state.members:
         watch(state, message.node, out)
     elif message.node in ("", state.node):
-        for name in state.members:
-            watch(state, name, out)
+        watch_all(state, out)
     state.touched = True
     if not state.calm():
         state.unsettled = True

@@ -32,7 +32,7 @@ def cluster(n: int) -> tuple[simpy.Environment, Trace, list[Host]]:
             host.spawn("gossip", Gossip(host.name, names, balancer=LoadBalancer()), None, cause)
             host.drivers["gossip"].serve(
                 host.drivers["gossip"].on_message,
-                (Address(host.name, "agent"), JoinNetwork("ingress", formed=env.now == 0)),
+                (Address(host.name, "agent"), JoinNetwork("ingress", formed=names if env.now == 0 else ())),
                 cause,
             )
 

@@ -20,7 +20,7 @@ from .world import World, endpoint
 def formed(n: int, seed: int = 0, exact: bool = False, loss: float = 0.0) -> World:
     world = World(n, seed, exact, loss)
     for name in world.names:
-        world.tell(name, JoinNetwork("ingress", formed=True))
+        world.tell(name, JoinNetwork("ingress", formed=tuple(world.names)))
     return world
 
 

@@ -20,7 +20,7 @@ def node(*peers: str, state: MemberState = ALIVE, number: int = 1) -> tuple[Stat
     machine, out = Gossip("me", peers), RecordingOutbox(Address("me", "gossip"))
     machine.on_start({}, out)
     for peer in peers:
-        machine.state.members[peer] = Member(peer, at(number), state, 0)
+        machine.state.believe(Member(peer, at(number), state, 0, 0))
     out.timers.clear()
     return machine.state, out
 
