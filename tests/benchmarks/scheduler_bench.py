@@ -1,30 +1,21 @@
 """What the scheduler costs: the grid of SwarmKit's own benchmark, and some shapes beside it.
 
-    python tests/benchmarks/scheduler_bench.py [--quick]
-
 So many nodes, so many tasks pending at once: one pass with its store transactions in memory, from the scheduler's start
 until it has followed its own commits. SwarmKit's tasks have no spec version, so that each is placed with a tree of its
 own (*one by one*); those of a service have one, and are placed as a *batch*. Go's seconds are those of
 BenchmarkScheduler (manager/scheduler/scheduler_test.go) on two cores of another machine: an order of magnitude.
-
-Each row is also told in bare SimPy timeouts, measured around it in the same process. Nothing here passes or fails.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
-import resource
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import simpy
-
-sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it runs as a script
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[2]))  # so that it runs as a script
 
 from swarmsim.api.objects import (
     Network,
@@ -40,7 +31,7 @@ from swarmsim.api.specs import ContainerSpec, NetworkSpec, NodeSpec, Placement, 
 from swarmsim.api.states import NodeState, TaskState
 from swarmsim.machine import SECOND
 from swarmsim.manager.scheduler import Scheduler
-from tests.benchmarks.bench import Row, measure
+from tests.benchmarks.measuring import Row, measure, peak, print_peak, table
 from tests.fake_manager import FakeManager
 
 PLAIN = TaskSpec(ContainerSpec("image"))
@@ -142,46 +133,25 @@ def row_of(shape: Shape) -> Row:
     return Row(shape.name, shape.tasks, median(r.units for r in rows), median(r.seconds for r in rows))
 
 
-def peak_of(shape: Shape) -> int:
-    """MiB of a process that does only this."""
-    command = [sys.executable, __file__, "--peak", str(SHAPES.index(shape))]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def print_peak(index: int) -> None:
-    a_pass(store_of(SHAPES[index]))()
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(kilobytes // 1024)
-
-
-def line(shape: Shape, row: Row, first: dict[Any, float]) -> str:
+def line(shape: Shape, row: Row, first: dict[str, float]) -> list[str]:
     """`times`: what a task costs, against the first row of the same name."""
     each = row.units / shape.tasks
     times = each / first.setdefault(shape.name, each)
-    peak = f"{peak_of(shape):,}" if shape.tasks >= 100_000 else ""
-    cells = [
-        f"{shape.name} | {shape.nodes:,} | {shape.tasks:,}",
-        f"{row.seconds:.2f} | {shape.go or ''} | {row.units:,.0f} | {each:.0f} | {times:.2f} | {peak}",
+    used = f"{peak(__file__, str(SHAPES.index(shape))):,}" if shape.tasks >= 100_000 else ""
+    return [
+        *(shape.name, f"{shape.nodes:,}", f"{shape.tasks:,}"),
+        *(f"{row.seconds:.2f}", str(shape.go or ""), f"{row.units:,.0f}", f"{each:.0f}", f"{times:.2f}", used),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="leave out the rows with 100,000 tasks")
-    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peak is not None:
-        print_peak(options.peak)
-        return
-    print(f"Unit: one bare SimPy timeout. Python {platform.python_version()}, SimPy {simpy.__version__}.\n")
-    print("| pass | nodes | tasks | seconds here | Go | bare timeouts | per task | times | peak MiB |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---:|", flush=True)
-    first: dict[Any, float] = {}
-    for shape in SHAPES:
-        if shape.tasks < 100_000 or not options.quick:
-            print(line(shape, row_of(shape), first), flush=True)
+def passes(repeats: int) -> list[str]:
+    """The grid; with few repeats without the rows of 100,000 tasks."""
+    first: dict[str, float] = {}
+    shapes = [shape for shape in SHAPES if shape.tasks < 100_000 or repeats > 3]
+    head = ("pass", "nodes", "tasks", "seconds here", "Go", "bare timeouts", "per task", "times", "peak MiB")
+    return table(head, [line(shape, row_of(shape), first) for shape in shapes])
 
 
 if __name__ == "__main__":
-    main()
+    a_pass(store_of(SHAPES[int(sys.argv[2])]))()
+    print_peak()
