@@ -6,7 +6,9 @@ the user (everything in this file) is 2, and anything else that escapes is a bug
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 class SwarmsimError(Exception):
@@ -27,6 +29,20 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
         return f"{where}: {self.text}"
+
+
+def said(value: Any) -> str:
+    """A value as the user wrote it, in a few words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return "a list"
+    text = str(value)
+    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 
 
 class ScenarioError(SwarmsimError):
@@ -59,3 +75,12 @@ class LeadershipLost(ApiError):
 
     def __init__(self) -> None:
         super().__init__("FailedPrecondition", "raft: failed to process the request: node lost leader status")
+
+
+class Panic(AssertionError):
+    """Software found its own state impossible and ended its whole process, as Go's `panic` does.
+
+    The Raft core raises it where etcd/raft panics over a log that is not what was promised. On a host whose disk keeps
+    its promises and whose rules are all in force that is a bug of ours; else it is a fact of the run
+    (`sim.host.Host.panic`).
+    """

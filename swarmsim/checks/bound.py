@@ -7,7 +7,15 @@ beginning and end, a step's sending and answer.
 from __future__ import annotations
 
 from ..api.values import format_duration
-from ..trace.events import FaultEnded, FaultStarted, ServiceChanged, StepAnswered, StepSent, SwarmReady
+from ..trace.events import (
+    ClientSaid,
+    FaultEnded,
+    FaultStarted,
+    ServiceChanged,
+    StepAnswered,
+    StepSent,
+    SwarmReady,
+)
 from ..trace.recorder import Recorded
 from .verdict import Handlers, Micros
 
@@ -18,7 +26,7 @@ STOPPING_MOST: Micros = 60 * SECOND
 ALWAYS: Micros = 10 * SECOND
 QUIET: Micros = 1 * SECOND
 
-_STOPPING_VERBS = frozenset({"scale", "update", "remove", "drain"})
+_STOPPING_VERBS = frozenset({"scale", "update", "remove", "drain", "deploy", "remove_stack", "leave"})
 
 
 class Bound:
@@ -40,6 +48,7 @@ class Bound:
             FaultStarted: self._fault_started,
             FaultEnded: self._disturbance,
             StepSent: self._step_sent,
+            ClientSaid: self._client_said,
             StepAnswered: self._disturbance,
         }
 
@@ -75,6 +84,14 @@ class Bound:
         self.stopping = self.stopping or e.verb in _STOPPING_VERBS
         if e.verb == "update":
             self.updated[e.target] = None
+        elif e.verb == "leave":  # as if it had gone off, but that it stops its containers first
+            self.fault = self.node = True
+            self.manager = self.manager or not self._managers.isdisjoint(e.target.split(", "))
+
+    def _client_said(self, recorded: Recorded) -> None:
+        """A deploy updates many services."""
+        if recorded.event.kind == "service":
+            self.updated[recorded.event.name] = None
 
     # -- the parts --
     @property

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..api.states import NodeState, TaskState, UpdateState
-from .history import History, Steps, count_between
+from ..trace.steps import Steps
+from .history import History, count_between
 from .verdict import (
     FAIL,
     PASS,

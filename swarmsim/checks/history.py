@@ -8,8 +8,8 @@ need no trace any more.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..api.states import NodeState, TaskState, UpdateState
 from ..trace.events import (
@@ -26,52 +26,12 @@ from ..trace.events import (
     TaskChanged,
 )
 from ..trace.recorder import Recorded
+from ..trace.steps import Steps
 from .leadership import Leadership
 from .verdict import Handlers, Micros
 
-T = TypeVar("T")
-
 #: Steps whose targets are nodes.
-OF_NODES = frozenset({"drain", "pause", "activate", "label", "promote", "demote", "join", "remove_node"})
-
-
-class Steps(Generic[T]):
-    """A value over time, from 0 s on."""
-
-    __slots__ = ("times", "values")
-
-    def __init__(self, start: T) -> None:
-        self.times: list[Micros] = [0]
-        self.values: list[T] = [start]
-
-    def put(self, at: Micros, value: T) -> None:
-        """The value is this from `at` on; the last word of a microsecond counts."""
-        values = self.values
-        if self.times[-1] == at:
-            values[-1] = value
-            if len(values) > 1 and values[-2] == value:
-                del values[-1], self.times[-1]
-        elif values[-1] != value:
-            self.times.append(at)
-            values.append(value)
-
-    @property
-    def now(self) -> T:
-        return self.values[-1]
-
-    def at(self, time: Micros) -> T:
-        """The value after the whole microsecond `time`."""
-        return self.values[max(0, bisect_right(self.times, time) - 1)]
-
-    def spans(self, start: Micros, end: Micros) -> Iterator[tuple[Micros, Micros, T]]:
-        """(from, until, value) of every stretch in [start, end): clipped, in order."""
-        i = max(0, bisect_right(self.times, start) - 1)
-        while i < len(self.times) and start < end:
-            until = min(self.times[i + 1] if i + 1 < len(self.times) else end, end)
-            if until > start:
-                yield start, until, self.values[i]
-                start = until
-            i += 1
+OF_NODES = frozenset({"drain", "pause", "activate", "label", "promote", "demote", "join", "leave", "remove_node"})
 
 
 class Disturbance(NamedTuple):

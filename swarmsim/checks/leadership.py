@@ -7,6 +7,8 @@ from ..trace.events import (
     BecameFollower,
     BecameLeader,
     HostCrashed,
+    ManagerStopped,
+    NodeLeft,
     RaftRestarted,
     SteppedDown,
     SwarmReady,
@@ -28,6 +30,8 @@ class Leadership:
             BecameFollower: self._ended,
             BecameCandidate: self._ended,
             HostCrashed: self._ended,
+            ManagerStopped: self._ended,
+            NodeLeft: self._ended,
             RaftRestarted: self._restarted,
         }
 

@@ -26,10 +26,13 @@ from ..trace.events import (
     BecameCandidate,
     BecameFollower,
     BecameLeader,
+    DiskWiped,
     EntriesAppended,
     EntriesApplied,
     HostCrashed,
+    ManagerStopped,
     MembershipChanged,
+    NodeLeft,
     RaftRestarted,
     SnapshotInstalled,
     SteppedDown,
@@ -153,6 +156,7 @@ class RaftSafety:
         self._groups: dict[int, tuple[str, ...]] = {}
         self._changes: list[int] = []  # the indices of the groups, ascending
         self._removed: dict[str, None] = {}  # members that were removed and are not back yet
+        self._wiped: dict[str, None] = {}  # hosts whose log is gone, and that are not back yet
         self.handlers: Handlers = {
             SwarmReady: self._swarm_ready,
             RaftRestarted: self._restarted,
@@ -161,6 +165,9 @@ class RaftSafety:
             BecameFollower: self._became_other,
             SteppedDown: self._stepped_down,
             HostCrashed: self._crashed,
+            ManagerStopped: self._crashed,
+            NodeLeft: self._crashed,
+            DiskWiped: self._disk_wiped,
             VoteGranted: self._vote_granted,
             EntriesAppended: self._entries_appended,
             EntriesApplied: self._entries_applied,
@@ -204,11 +211,17 @@ class RaftSafety:
     def _swarm_ready(self, recorded: Recorded) -> None:
         self._ready = recorded.event
 
+    def _disk_wiped(self, recorded: Recorded) -> None:
+        """What was durable is durable no more: a breach of Raft's premise, and not of its rules."""
+        if "raft" in recorded.event.machines:
+            self._wiped[recorded.event.node] = None
+
     def _restarted(self, recorded: Recorded) -> None:
         """A member begins with what its disk holds: nothing durable may be missing (Raft Figure 2)."""
         e: RaftRestarted = recorded.event
-        if e.node in self._removed and not (e.term or e.last_index):
-            del self._removed[e.node]  # it joins anew, as another member of the same name
+        if (e.node in self._removed or e.node in self._wiped) and not (e.term or e.last_index):
+            self._removed.pop(e.node, None)  # it joins anew, as another member of the same name
+            self._wiped.pop(e.node, None)
             self._members.pop(e.node, None)
         first_life = e.node not in self._members
         member = self._member(e.node)

@@ -22,8 +22,9 @@ from ..trace.events import (
     StepSent,
 )
 from ..trace.recorder import Recorded, Trace
+from ..trace.steps import Steps
 from .names import listed, short_names
-from .steps import Steps, thinned
+from .steps import thinned
 from .style import (
     BLACK,
     BLUE,
@@ -123,7 +124,7 @@ def _step(recorded: Recorded, answer: StepAnswered | None) -> Window:
 
 def shade(axes: Axes, found: Sequence[Window]) -> None:
     """Faults as pale bands, darker where they overlap, with dashed edges; what is over at once as dotted lines."""
-    for start, until, depth in _depths(found).spans(max((w.until or 0 for w in found), default=0)):
+    for start, until, depth in _depths(found).spans(0, max((w.until or 0 for w in found), default=0)):
         if depth:
             look: Look = {"facecolor": VERMILLION, "linewidth": 0, "zorder": 0.4}
             axes.axvspan(start / 1e6, until / 1e6, alpha=0.08 * min(depth, 4), **look)

@@ -18,6 +18,7 @@ from ..trace.events import (
     BecameLeader,
     HostCrashed,
     HostStarted,
+    ManagerStopped,
     MembershipChanged,
     RaftRestarted,
     SteppedDown,
@@ -25,9 +26,10 @@ from ..trace.events import (
     VoteGranted,
 )
 from ..trace.recorder import Recorded, Trace
+from ..trace.steps import Steps
 from .entries import LINK_FAULTS, Window, shade, windows
 from .names import short_names
-from .steps import Steps, thinned
+from .steps import thinned
 from .style import (
     BLUE,
     INK,
@@ -112,6 +114,7 @@ _ROLES = {
     VoteGranted: "",
     RaftRestarted: "",
     HostCrashed: "",
+    ManagerStopped: "",
     HostStarted: "",
     MembershipChanged: "",
 }
@@ -125,7 +128,7 @@ def _heard(lanes: dict[str, Steps[Role]], recorded: Recorded) -> None:
             return  # a worker
         lane = lanes[e.node] = Steps(Role(FOLLOWER, 0))  # it was promoted
     now = lane.now
-    if kind is HostCrashed:
+    if kind in (HostCrashed, ManagerStopped):
         lane.put(recorded.at, Role(GONE, now.term))
     elif kind in (HostStarted, RaftRestarted):
         # At 0 s the members come, in their roles, from the disks that they were handed over with.
@@ -140,7 +143,7 @@ def _heard(lanes: dict[str, Steps[Role]], recorded: Recorded) -> None:
 def stretches(lane: Steps[Role], end: Micros) -> list[Stretch]:
     """The lane as bars. A candidate that tries again stays one: its bar has the first and the last of its terms."""
     found: list[Stretch] = []
-    for start, until, (role, term) in lane.spans(end):
+    for start, until, (role, term) in lane.spans(0, end):
         before = found[-1] if found else None
         if (
             before is not None

@@ -17,8 +17,9 @@ from matplotlib.collections import PolyCollection
 from ..api.states import TaskState
 from ..trace.events import ContainerExited, ContainerStarted, ServiceChanged, TaskChanged
 from ..trace.recorder import Recorded, Trace
+from ..trace.steps import Steps
 from .entries import shade, windows
-from .steps import Slab, Steps, briefest, fine, staircases
+from .steps import Slab, briefest, coarse, fine, staircases
 from .style import (
     BLACK,
     GREEN,
@@ -180,7 +181,7 @@ def shorts(service: Service, end: Micros) -> list[Short]:
     found: list[Short] = []
     had = 0
     asked = 0  # since when more has been desired than ran
-    for start, until, (running, desired, _) in service.levels.spans(end):
+    for start, until, (running, desired, _) in service.levels.spans(0, end):
         had = min(desired, max(had, running))
         if running >= desired:
             asked = until
@@ -258,7 +259,7 @@ def replicas(trace: Trace, axes: Axes | None = None, end: float | None = None, l
 
 def _lies(service: Service, end: Micros) -> bool:
     """Does the store differ from the world long enough to be seen?"""
-    return any(level.running != level.stored and b - a > briefest(end) for a, b, level in service.levels.spans(end))
+    return any(level.running != level.stored and b - a > briefest(end) for a, b, level in service.levels.spans(0, end))
 
 
 def _others(axes: Axes, text: str, count: int) -> None:
@@ -277,7 +278,7 @@ def _strip(axes: Axes, row: int, service: Service, end: Micros) -> bool:
     def y(number: float) -> float:
         return row + 1 - 0.06 - (1 - TOP - 0.06) * number / peak
 
-    spans = list(service.levels.coarse(end).spans(end))
+    spans = list(coarse(service.levels, end).spans(0, end))
     found = shorts(service, end)
     _fill(axes, [Slab(a, b, y(0), y(level.running)) for a, b, level in spans], FILL, "none")
     _fill(axes, list(_gaps(spans, found, y)), "none", VERMILLION, "//////")

@@ -1,13 +1,15 @@
-"""A value over time, and the staircase that it draws.
+"""The staircase that a value over time draws.
 
-Panels read the trace into `Steps` and draw their spans. A picture is some 1,000 dots wide: `Steps.coarse` leaves out
-what lies closer together than a dot, so that a crash loop of three hours costs no more ink than one of three minutes.
+Panels read the trace into `Steps` and draw their spans. A picture is 1,000 dots wide: `coarse` leaves out what lies
+closer together than a dot, so that a crash loop of three hours costs no more ink than one of three minutes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
+
+from ..trace.steps import Steps
 
 Micros = int
 T = TypeVar("T")
@@ -16,49 +18,9 @@ T = TypeVar("T")
 DOTS = 1000
 
 
-class Steps(Generic[T]):
-    """A value over time, from 0 s on; the last word of a microsecond counts."""
-
-    __slots__ = ("times", "values")
-
-    def __init__(self, start: T) -> None:
-        self.times: list[Micros] = [0]
-        self.values: list[T] = [start]
-
-    def put(self, at: Micros, value: T) -> None:
-        """The value is this from `at` on."""
-        if self.times[-1] == at:
-            self.values[-1] = value
-            if len(self.values) > 1 and self.values[-2] == value:
-                del self.times[-1], self.values[-1]
-        elif self.values[-1] != value:
-            self.times.append(at)
-            self.values.append(value)
-
-    @property
-    def now(self) -> T:
-        return self.values[-1]
-
-    def spans(self, end: Micros) -> Iterator[tuple[Micros, Micros, T]]:
-        """(from, until, value) of every stretch before `end`, in order."""
-        untils = [*self.times[1:], end]
-        for start, until, value in zip(self.times, untils, self.values, strict=True):
-            if start < end and until > start:
-                yield start, min(until, end), value
-
-    def coarse(self, end: Micros) -> Steps[T]:
-        """The same with one change for each dot, the last one: what is closer together cannot be told apart."""
-        dot = max(1, end // DOTS)
-        if len(self.times) < 2 or dot == 1:
-            return self
-        kept = Steps(self.values[0])
-        for at, value in zip(self.times[1:], self.values[1:], strict=True):
-            if kept.times[-1] // dot == at // dot and len(kept.times) > 1:
-                kept.values[-1] = value
-            else:
-                kept.times.append(at)
-                kept.values.append(value)
-        return kept
+def coarse(steps: Steps[T], end: Micros) -> Steps[T]:
+    """One change for each dot: what is closer together cannot be told apart."""
+    return steps.coarse(end // DOTS)
 
 
 def thinned(times: Iterable[Micros], end: Micros, dots: int) -> list[Micros]:

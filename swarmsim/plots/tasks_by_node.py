@@ -25,10 +25,11 @@ from ..trace.events import (
     TaskChanged,
 )
 from ..trace.recorder import Recorded, Trace
+from ..trace.steps import Steps
 from .entries import LINK_FAULTS, shade, windows
 from .lanes import CUT_KEY, OFF_KEY, cuts
 from .names import short_names
-from .steps import Slab, Steps, briefest, fine, staircases, thinned
+from .steps import Slab, briefest, coarse, fine, staircases, thinned
 from .style import (
     GREEN,
     INK,
@@ -100,7 +101,7 @@ class Row:
     def seen(self, end: Micros) -> list[Counts]:
         """The counts that last long enough to be seen: not those between a task's creation and its placement."""
         least = briefest(end)
-        return [counts for start, until, counts in self.counts.spans(end) if until - start > least]
+        return [counts for start, until, counts in self.counts.spans(0, end) if until - start > least]
 
     def peak(self, end: Micros) -> int:
         return max(map(sum, self.seen(end)), default=0)
@@ -306,13 +307,13 @@ def _keys(found: list[Row], end: Micros) -> list[Key]:
 
 
 def _background(axes: Axes, i: int, row: Row, end: Micros) -> None:
-    spans = [(a / 1e6, (b - a) / 1e6) for a, b, off in row.off.spans(end) if off]
+    spans = [(a / 1e6, (b - a) / 1e6) for a, b, off in row.off.spans(0, end) if off]
     if spans:
         axes.broken_barh(spans, (i + 0.06, 0.88), facecolor=OFF, edgecolor="none", zorder=0.8)
 
 
 def _stack(axes: Axes, i: int, row: Row, peak: int, end: Micros) -> None:
-    spans = list(row.counts.coarse(end).spans(end))
+    spans = list(coarse(row.counts, end).spans(0, end))
     scale = 0.82 / max(peak, 1)
     for k, kind in enumerate(KINDS):
         slabs = [
@@ -345,7 +346,7 @@ def _events(axes: Axes, i: int, row: Row, end: Micros) -> None:
 def _excess(row: Row, peak: int, end: Micros) -> list[Mark]:
     """How many there are where they are more than a full row."""
     most = row.peak(end)
-    at = next(start for start, _, counts in row.counts.spans(end) if sum(counts) >= most)
+    at = next(start for start, _, counts in row.counts.spans(0, end) if sum(counts) >= most)
     return [Mark(at, f"{most} tasks", 0)] if most > peak else []
 
 

@@ -81,6 +81,24 @@ class StepAnswered(NamedTuple):
     error: str
 
 
+class ClientSaid(NamedTuple):
+    """The client printed a line while it carries out a command. Emitted by workload.
+
+    `kind` and `name`: the service, network, secret or config that it is about to make, change or remove, if any.
+    """
+
+    entry: str
+    text: str
+    kind: str
+    name: str
+
+
+class NodeLeft(NamedTuple):
+    """A node's engine left the swarm: its software ends, and no manager is told. Emitted by cluster."""
+
+    node: str
+
+
 class FaultStarted(NamedTuple):
     """A fault began. `duration` None: to the end of the run. Emitted by faults."""
 
@@ -113,6 +131,31 @@ class HostStarted(NamedTuple):
     """A host's engine began again after a crash."""
 
     node: str
+
+
+class WriteTorn(NamedTuple):
+    """The power went while a write was on its way: of these machines' last write the disk has only a part."""
+
+    node: str
+    machines: tuple[str, ...]
+
+
+class DiskWiped(NamedTuple):
+    """What these machines of a host had on its disk is gone. Emitted by faults/wipe."""
+
+    node: str
+    machines: tuple[str, ...]
+
+
+class ProcessPanicked(NamedTuple):
+    """Software met a state of its own that cannot be, and its process died. `again`: systemd will start it again.
+
+    Emitted by sim/host, for the Raft core's panics (etcd log.go `commitTo`, `maybeAppend`; raft.go `loadState`).
+    """
+
+    node: str
+    why: str
+    again: bool
 
 
 class MessageDropped(NamedTuple):
@@ -206,6 +249,20 @@ class RaftRestarted(NamedTuple):
     last_term: int = 0  # of the entry at `last_index`; 0: not told
 
 
+class LogRepaired(NamedTuple):
+    """A start found the write-ahead log torn at its end, and cut it off there (SwarmKit storage `ReadRepairWAL`)."""
+
+    node: str
+    lost: str  # the record that was half there: `entry 57`, `state`
+
+
+class SnapshotBroken(NamedTuple):
+    """A start found a snapshot unreadable, put it aside, and looks for an older one (etcd snap `loadSnap`)."""
+
+    node: str
+    index: int  # type: ignore[assignment]
+
+
 class MembershipChanged(NamedTuple):
     """A configuration change was applied on a node (Raft section 6). `members` are host names, sorted."""
 
@@ -219,6 +276,25 @@ class ManagerStopped(NamedTuple):
 
     node: str
     why: str
+
+
+class StoreWedged(NamedTuple):
+    """A leader's store was locked by one transaction for more than 30 s: it hands over to `to` ("": nobody is active).
+
+    SwarmKit manager/state/store/memory.go `Wedged`, raft.go `Run`. Emitted by manager/raft_node.
+    """
+
+    node: str
+    term: int
+    to: str
+
+
+class TicksDiffer(NamedTuple):
+    """A manager began whose ticks are not the stored cluster object's: its own count (manager.go `Run`, a warning)."""
+
+    node: str
+    heartbeat_tick: int
+    election_tick: int
 
 
 class LeadershipGained(NamedTuple):
@@ -314,7 +390,7 @@ class NodeChanged(NamedTuple):
 
 
 class ObjectChanged(NamedTuple):
-    """Another object was written: `kind` is network, secret, config or cluster."""
+    """Another object was written: `kind` is network, secret, config, volume or cluster."""
 
     index: int  # type: ignore[assignment]
     kind: str
@@ -436,6 +512,16 @@ class ContainerStarted(NamedTuple):
     task: str
     name: str
     service: str
+
+
+class ContainerHealthChanged(NamedTuple):
+    """A container's health check has decided: healthy, or unhealthy (moby daemon/health.go). Emitted by sim/engine."""
+
+    node: str
+    task: str
+    name: str
+    service: str
+    health: str
 
 
 class ContainerExited(NamedTuple):

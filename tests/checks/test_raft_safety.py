@@ -17,6 +17,7 @@ from swarmsim.trace.events import (
     BecameCandidate,
     BecameFollower,
     BecameLeader,
+    DiskWiped,
     EntriesAppended,
     EntriesApplied,
     HostCrashed,
@@ -500,6 +501,34 @@ def test_the_first_violation_is_the_one_to_look_at_and_a_few_more_are_kept() -> 
 
     assert "voted for m0 and for m1" in verdict.seen
     assert len(verdict.details) == MOST - 1
+
+
+# ---- disks that break their promises ----------------------------------------------------------------------------
+def test_a_member_whose_log_was_wiped_owes_nothing() -> None:
+    """Raft's premise is broken, not a rule of it: the member begins anew, under its old name."""
+    wiped = DiskWiped("m3", ("raft",))
+
+    verdict = judged(
+        *formed(), VoteGranted("m3", 3, "m1"), wiped, HostCrashed("m3", "power"), back("m3", 0, "", 0, 0, 0)
+    )
+
+    assert (verdict.state, verdict.seen) == (PASS, "always checked")
+
+
+@pytest.mark.parametrize("wiped", [DiskWiped("m2", ("raft",)), DiskWiped("m3", ("agent",))])
+def test_a_log_that_is_gone_without_being_wiped_is_named(wiped: DiskWiped) -> None:
+    verdict = judged(*formed(), wiped, HostCrashed("m3", "power"), back("m3", 0, "", 0, 0, 0))
+
+    assert "m3 came back in term 0, having been in 2" in verdict.seen
+
+
+def test_a_wiped_member_is_excused_once() -> None:
+    fresh = back("m3", 0, "", 0, 0, 0)
+    votes = [VoteGranted("m3", 3, "m1"), HostCrashed("m3", "power"), fresh]
+
+    verdict = judged(*formed(), DiskWiped("m3", ("raft",)), HostCrashed("m3", "power"), fresh, *votes)
+
+    assert "m3 came back in term 0, having been in 3" in verdict.seen
 
 
 # ---- members come and go ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def steps(*levels: tuple[float, int, int]) -> Service:
 
 def test_the_store_counts_the_dead_until_the_node_comes_back() -> None:
     """`docker service ls` says 6, then 8 of 6, while 4 and then 6 run."""
-    levels = {round(a / 1e6, 1): level for a, _, level in read(worker_crash())["web"].levels.spans(us(60))}
+    levels = {round(a / 1e6, 1): level for a, _, level in read(worker_crash())["web"].levels.spans(0, us(60))}
 
     assert levels[8.0] == Level(4, 6, 6)
     assert levels[24.3] == Level(6, 6, 8)
@@ -87,7 +87,7 @@ def test_a_global_service_desires_a_task_for_each_node_that_shall_have_one() -> 
         story.task(1, f"agent.{name}", now=TaskState.ASSIGNED, node=name)
     story.task(20, "agent.w1", desired=TaskState.SHUTDOWN)
 
-    desired = [level.desired for _, _, level in read(story.end(60))["agent"].levels.spans(us(60))]
+    desired = [level.desired for _, _, level in read(story.end(60))["agent"].levels.spans(0, us(60))]
 
     assert desired == [0, 3, 2]
 

@@ -13,11 +13,12 @@ from matplotlib.textpath import text_to_path
 from swarmsim.plots import style
 from swarmsim.plots.lanes import SHAPES
 from swarmsim.plots.names import listed, short_names
-from swarmsim.plots.steps import DOTS, Slab, Steps, staircases, thinned
+from swarmsim.plots.steps import DOTS, Slab, coarse, staircases, thinned
 from swarmsim.plots.tasks_by_node import KEYS
 from swarmsim.plots.time_axis import TICKS, clock, end_of, said, step_of, unit
 from swarmsim.trace.events import SwarmReady
 from swarmsim.trace.recorder import Trace
+from swarmsim.trace.steps import Steps
 
 from .story import Story, us
 
@@ -117,7 +118,7 @@ def test_the_last_word_of_a_microsecond_counts() -> None:
     for at, value in ((5, 1), (5, 2), (7, 2), (9, 3), (9, 2)):
         steps.put(at, value)
 
-    assert list(steps.spans(20)) == [(0, 5, 0), (5, 20, 2)]
+    assert list(steps.spans(0, 20)) == [(0, 5, 0), (5, 20, 2)]
 
 
 @settings(deadline=None)
@@ -128,10 +129,10 @@ def test_coarse_steps_end_as_the_fine_ones_and_have_a_change_for_each_dot(change
     for at, value in sorted(changes):
         steps.put(at, value)
 
-    coarse = steps.coarse(end)
+    rough = coarse(steps, end)
 
-    assert coarse.now == steps.now
-    dots = [at // (end // DOTS) for at in coarse.times[1:]]
+    assert rough.now == steps.now
+    dots = [at // (end // DOTS) for at in rough.times[1:]]
     assert len(set(dots)) == len(dots)
 
 

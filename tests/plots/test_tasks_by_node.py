@@ -37,7 +37,7 @@ def task(now: TaskState, desired: TaskState = TaskState.RUNNING, action: str = "
 
 def kinds(trace: Trace, node: str, end: float = 60) -> list[tuple[float, str]]:
     """(seconds, what the node's tasks are doing), at each change."""
-    spans = Reader(trace).rows[node].counts.spans(us(end))
+    spans = Reader(trace).rows[node].counts.spans(0, us(end))
     return [(a / 1e6, " ".join(f"{n} {k}" for k, n in zip(KINDS, counts, strict=True) if n)) for a, _, counts in spans]
 
 
@@ -173,7 +173,7 @@ def test_nodes_put_together_show_their_mean_rounded_up() -> None:
 
     row = together(rows)
 
-    running = [(a / 1e6, counts[:2]) for a, _, counts in row.counts.spans(us(60))]
+    running = [(a / 1e6, counts[:2]) for a, _, counts in row.counts.spans(0, us(60))]
     assert running == [(0.0, (1, 0)), (2.0, (2, 0)), (9.0, (2, 1))]
 
 
