@@ -20,17 +20,19 @@ from .api.objects import (
     Network,
     NetworkAttachment,
     Node,
+    NodeCsiInfo,
     NodeDescription,
     NodeStatus,
 )
 from .api.specs import ClusterSpec, NetworkSpec, NodeSpec, Resources
 from .api.states import Availability, NodeRole, NodeState
+from .ca.root import first_root
 from .errors import ApiError
 from .machine import SECOND, Address, Machine, Micros, RecordingOutbox, Request
 from .manager.key_manager import first_keys
 from .manager.manager import new_cluster, predefined_spec
 from .manager.raft_node import form
-from .node import Formed, Identity, Join, RaftServer, SwarmNode
+from .node import SWARM_STATE, Formed, Identity, Join, RaftServer, SwarmNode
 from .raft.raft import RawNode
 from .sim import rng
 from .sim.clock import Clock
@@ -41,12 +43,14 @@ from .sim.network import Network as Wires
 from .store import MemoryStore
 from .store.actions import CREATE, Action
 from .store.chronicle import Chronicle
-from .trace.events import SwarmReady
+from .trace.events import DiskWiped, NodeLeft, SwarmReady
 from .trace.recorder import Trace
 
 #: An fsync on the disks of the recorded cluster: fitted to its proposals, which take 5 to 7 ms.
 FSYNC: tuple[Micros, Micros] = (1_000, 3_000)
+INGRESS_ROOM = 253  # nodes that have an address in 10.0.0.0/24, which ends at .254; the others have none, as in Docker
 POLL: Micros = 10_000  # how often `await_ready` looks
+LEAVE_LIMIT: Micros = 15 * SECOND  # for the swarm node of an engine to stop (daemon/cluster/noderunner.go)
 FORMED_AT = 1  # the Raft index at which the objects of a cluster that is handed over were written
 CLIENT_TIMEOUT: Micros = 20_000_000  # daemon/cluster `swarmRequestTimeout`
 
@@ -59,7 +63,10 @@ NOBODY = "Cannot connect to the Docker daemon. Is the docker daemon running?"
 
 @dataclass(frozen=True)
 class HostSpec:
-    """One computer of the cluster. `cpus` in cores, `memory` in bytes."""
+    """One computer of the cluster. `cpus` in cores, `memory` in bytes; `csi`: what its storage plugins say of it.
+
+    The storage itself is `engine.storage` of its node.
+    """
 
     name: str
     role: str  # manager or worker
@@ -67,6 +74,7 @@ class HostSpec:
     memory: int = 8 << 30
     labels: Mapping[str, str] = field(default_factory=dict)
     availability: Availability = Availability.ACTIVE
+    csi: tuple[NodeCsiInfo, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,6 +111,7 @@ class Cluster:
         self.env = Clock(0)
         self.trace = trace if trace is not None else Trace()
         self.network = Wires(self.env, self.trace, seed, spec.latency, spec.loss, spec.ways)
+        self.network.trusted = not spec.without
         self.network.exact = spec.probes == "exact" or must_be_exact(spec.without)
         self.names = [h.name for h in spec.hosts]
         self.chronicle = Chronicle()
@@ -146,7 +155,8 @@ class Cluster:
         store = MemoryStore()
         actions = [Action(CREATE, obj, 0) for obj in self._objects(out)] if not self.spec.only else []
         off = of_raft(self.spec.without)
-        group = form({name: self.hosts[name] for name in managers}, store, actions, self.spec.swarm, off)
+        keys = {name: self.nodes[name].keys() for name in managers}
+        group = form({name: self.hosts[name] for name in managers}, store, actions, self.spec.swarm, keys, off)
         leader = managers[0]
         recorder = RecordingOutbox(Address("", "form"))
         recorder.emit = lambda event: self.trace.record(event, 0, recorder.cause)  # type: ignore[method-assign]
@@ -165,11 +175,14 @@ class Cluster:
         self.chronicle.hand_over(recorder, store)
         ids = {name: new_id(stream) for name in self.names}
         sessions = {name: (ids[name], name if name in managers else stream.choice(managers)) for name in self.names}
+        on_ingress = tuple(name for name in self.names if store.nodes[name].attachments)
         for name, node in self.nodes.items():
-            formed = Formed(store.nodes[name], sessions, leader, group.get(name))
+            formed = Formed(store.nodes[name], sessions, leader, group.get(name), on_ingress)
             role = NodeRole.MANAGER if name in managers else NodeRole.WORKER
             raft_id = managers.index(name) + 1 if name in managers else 0
-            node.boot_formed(Identity(name, role, managers, raft_id), formed)
+            certificate = store.nodes[name].certificate
+            identity = Identity(name, role, managers, raft_id, root=certificate.issuer).certified(certificate, 0)
+            node.boot_formed(identity, formed)
 
     def _hand_over_raft(self, managers: tuple[str, ...], group: Mapping[str, RawNode]) -> None:
         for i, name in enumerate(managers):
@@ -209,6 +222,25 @@ class Cluster:
         remote = via or self.leader() or self.managers[0]
         self.nodes[name].join(Join(token, remote, self._host(name).availability), cause)
 
+    def leave(self, name: str, cause: int = 0) -> Generator[simpy.Event, Any, None]:
+        """The engine of `name` leaves the swarm: a SimPy generator, over when it has (daemon/cluster/swarm.go `Leave`).
+
+        Its connections are reset, and that is all that others see of it. It waits 15 s for its containers to stop.
+        """
+        host, node = self.hosts[name], self.nodes[name]
+        node.begin_leaving(cause)
+        host.serves = False
+        seq = self.trace.record(NodeLeft(name), self.env.now, cause)
+        self.network.silence(name, seq)
+        self.network.reset_connections(name, seq)
+        self.network.disturb(name, seq)
+        limit = self.env.now + LEAVE_LIMIT
+        while node.engine.containers and self.env.now < limit and host.up:
+            yield simpy.Timeout(self.env, POLL)
+        if host.up:
+            node.end_leaving(seq)
+            self.trace.record(DiskWiped(name, SWARM_STATE), self.env.now, seq)
+
     def await_ready(self, name: str, within: Micros = 60_000_000) -> None:
         """Let time pass until the node is READY, a manager also a member of the Raft group."""
         limit = self.env.now + within
@@ -234,10 +266,12 @@ class Cluster:
     def _objects(self, out: RecordingOutbox) -> list[Any]:
         """What `swarm init` and the joins have left in the store."""
         ingress = Network(new_id(out.rng), NetworkSpec("ingress", ingress=True), "10.0.0.0/24", "10.0.0.1", vni=4096)
-        objects: list[Any] = [first_keys(new_cluster(self.spec.swarm, out), out), ingress]
+        first = next(h.name for h in self.spec.hosts if h.role == "manager")
+        objects: list[Any] = [first_keys(new_cluster(self.spec.swarm, out, first), out), ingress]
         objects += [Network(new_id(out.rng), predefined_spec(n), predefined=True) for n in ("bridge", "host")]
+        issuer = first_root(first).signer.name
         for i, h in enumerate(self.spec.hosts):
-            objects.append(_node(h, i, ingress.id, self.spec.swarm.node_cert_expiry))
+            objects.append(_node(h, i, ingress.id, self.spec.swarm.node_cert_expiry, issuer))
         return [obj.evolve(version=FORMED_AT) for obj in objects]
 
     # -- the world's truth --
@@ -298,7 +332,7 @@ class Cluster:
 
 
 def _description(h: HostSpec) -> NodeDescription:
-    return NodeDescription(h.name, resources=Resources(round(h.cpus * 1e9), h.memory))
+    return NodeDescription(h.name, resources=Resources(round(h.cpus * 1e9), h.memory), csi=h.csi)
 
 
 def _address(index: int) -> str:
@@ -306,17 +340,17 @@ def _address(index: int) -> str:
     return f"192.168.{index // 250}.{index % 250 + 1}"
 
 
-def _node(h: HostSpec, index: int, ingress: str, expiry: Micros) -> Node:
+def _node(h: HostSpec, index: int, ingress: str, expiry: Micros, issuer: str) -> Node:
     role = NodeRole.MANAGER if h.role == "manager" else NodeRole.WORKER
-    address = f"10.0.{(index + 2) // 256}.{(index + 2) % 256}/24"
+    mine = (NetworkAttachment(ingress, (f"10.0.0.{index + 2}/24",)),) if index < INGRESS_ROOM else ()
     return Node(
         h.name,
         NodeSpec(dict(h.labels), role, availability=h.availability),
         role,
         NodeStatus(NodeState.READY, "", _address(index)),
-        _description(h),
-        Certificate(role=role, serial=1, not_after=expiry),
-        (NetworkAttachment(ingress, (address,)),),
+        _description(h).evolve(tls_issuer=issuer),
+        Certificate(role=role, serial=1, issuer=issuer, not_after=expiry),
+        mine,
     )
 
 

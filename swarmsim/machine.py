@@ -82,6 +82,18 @@ class DiskFull(Exception):
         super().__init__("no space left on device")
 
 
+class Torn(NamedTuple):
+    """Stands on a disk for a value of which only the beginning was written when the power went."""
+
+    value: Any
+
+
+class Garbled(NamedTuple):
+    """Stands on a disk for a value that is not what was written there any more."""
+
+    value: Any
+
+
 # Effects that wait. A handler yields them; drivers know how to perform them.
 class Persist(NamedTuple):
     """Write key -> value (None deletes) to this machine's disk and wait until it is durable."""

@@ -6,9 +6,13 @@ Raft member, a proxy, the control API and `manager`, which starts the leader-onl
 around it: it makes the machines, and says who performs a machine's `update` and `batch` (the proposer of the manager
 on that host).
 
+A manager starts from what its Raft directory holds; where that is lost it asks the others to be let in, and they know
+it by its node's id: it gets its old Raft id back, with an empty log. A node that lost all knows of no swarm.
+
 Departure (2026-11-25): a node whose manager cannot join the Raft group tries again with backoff by itself; in Docker
 the whole node exits, and the engine starts it again, with the same effect. A manager whose disk is full ends alone and
-is started again with the engine's pauses; in Docker its node, and the agent with it, ends too.
+is started again with the engine's pauses, and so does one that cannot read its log; in Docker its node, and the agent
+with it, ends too.
 """
 
 from __future__ import annotations
@@ -18,28 +22,36 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from .ablation import of_raft, without
-from .agent.agent import Agent
+from .agent.agent import Agent, HandedOver
 from .api.messages import (
+    AgentFailed,
     CertificateStatus,
+    GetRootCaCertificate,
     IssueCertificate,
     JoinRequest,
     JoinResponse,
+    LeaveSwarm,
     ManagerFailed,
     NodeNews,
     Recertified,
     RemovedFromRaft,
     RenewCertificate,
+    RootCaAnswer,
 )
 from .api.objects import Certificate, Node, NodeDescription
 from .api.specs import ClusterSpec
 from .api.states import Availability, IssuanceState, NodeRole
 from .ca import Authority
+from .ca.renewal import BACKDATE, check_validity, renewal_at
+from .ca.root import first_root
+from .ca.tokens import check_fingerprint, parse_join_token
 from .errors import ApiError
 from .gossip import Gossip
 from .machine import MILLISECOND, SECOND, Address, Batch, Handler, Machine, Micros, Outbox, Update
 from .manager.allocator import Allocator
 from .manager.component import WATCHES
 from .manager.controlapi import ControlApi
+from .manager.csi import CsiManager
 from .manager.dispatcher import Dispatcher
 from .manager.key_manager import KeyManager
 from .manager.manager import Manager
@@ -49,8 +61,10 @@ from .manager.proposer import Proposer
 from .manager.proxy import NotYet, Proxy
 from .manager.raft_clock import ClockedRaftNode
 from .manager.raft_node import RaftNode
+from .manager.raft_node.storage import Keys, LogRefused, Storage
 from .manager.role_manager import RoleManager
 from .manager.scheduler import Scheduler
+from .manager.watchapi import WatchApi
 from .raft.raft import RawNode
 from .sim.engine import Engine
 from .sim.host import Host, performer
@@ -71,7 +85,9 @@ RAFT_JOIN_LIMIT: Micros = 25 * SECOND
 ROLE_CHANGE_LIMIT: Micros = 16 * SECOND
 RESTART_PAUSE: Micros = 100 * MILLISECOND
 RESTART_PAUSE_MOST: Micros = 30 * SECOND
-MANAGER_MACHINES = ("manager", "controlapi", "raft", "api")
+#: Whose data is in /var/lib/docker/swarm.
+SWARM_STATE = ("raft", "node", "agent")
+MANAGER_MACHINES = ("manager", "controlapi", "watchapi", "raft", "api")
 
 
 class Identity(NamedTuple):
@@ -82,6 +98,19 @@ class Identity(NamedTuple):
     managers: tuple[str, ...]
     raft_id: int = 0
     first: bool = False  # it began the cluster
+    issuer: str = ""  # of its certificate: which root signed it
+    vouched_by: str = ""  # the root that cross-signed the issuer, if another was in force then
+    valid: tuple[Micros, Micros] = (0, 0)  # from when until when its certificate is
+    root: str = ""  # the root that it trusts
+
+    def certified(self, certificate: Certificate, now: Micros) -> Identity:
+        """With another certificate, signed now."""
+        return self._replace(
+            role=certificate.role,
+            issuer=certificate.issuer,
+            vouched_by=certificate.vouched_by,
+            valid=(now - BACKDATE, certificate.not_after),
+        )
 
 
 class Join(NamedTuple):
@@ -100,6 +129,7 @@ class Formed:
     sessions: Mapping[str, tuple[str, str]]  # host -> (session id, the manager that its agent is connected to)
     leader: str
     raft: RawNode | None
+    on_ingress: tuple[str, ...]  # the nodes that have an address there
 
 
 class Supervisor(Machine):
@@ -117,13 +147,23 @@ class Supervisor(Machine):
 
     # -- start --
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
-        self.identity = saved.get("identity")
+        self.identity = self.body.identity = saved.get("identity")
         if self.identity is not None:
-            self._run(out)
+            self._begin(self.identity, out)
             return None
         if self.join is not None:
             out.start(self._enter(self.join, out))
         return None
+
+    def _begin(self, identity: Identity, out: Outbox) -> None:
+        """From what the disk holds. With a certificate that is over, nothing runs: `docker info` shows the error."""
+        try:
+            if identity.valid[1]:
+                check_validity(*identity.valid, out.now)
+        except ApiError as error:
+            self.body.join_error = error
+            return
+        self._run(out)
 
     def _run(self, out: Outbox) -> None:
         """Manager first, then gossip and the agent, as what is known so far says."""
@@ -133,6 +173,7 @@ class Supervisor(Machine):
             self._start_manager(out)
         self.body.start_gossip(identity, out.cause)
         self.body.start_agent(identity, out.cause)
+        self._await_renewal(out)
 
     def _keep(self, identity: Identity, out: Outbox) -> None:
         self.identity = identity
@@ -143,8 +184,15 @@ class Supervisor(Machine):
     def _enter(self, join: Join, out: Outbox) -> Generator[Any, Any, None]:
         """Five tries, two seconds apart; after that the node gives up, as `docker swarm join` does."""
         error: ApiError | None = None
+        try:
+            token = parse_join_token(join.token)
+        except ApiError as malformed:
+            self.body.join_error = malformed
+            return
         for _ in range(CA_TRIES):
             try:
+                root: RootCaAnswer = yield out.call(Address(join.remote, "ca"), GetRootCaCertificate(), CA_LIMIT)
+                check_fingerprint(token, root.digest)
                 request = IssueCertificate(out.address.node, join.token, join.availability)
                 id = yield out.call(Address(join.remote, "ca"), request, CA_LIMIT)
                 certificate = yield from self._certificate(id, (join.remote,), out)
@@ -152,7 +200,8 @@ class Supervisor(Machine):
                 error = failure
                 yield out.sleep(CA_PAUSE)
                 continue
-            self._keep(Identity(id, certificate.role, (join.remote,)), out)
+            identity = Identity(id, certificate.role, (join.remote,), root=root.name)
+            self._keep(identity.certified(certificate, out.now), out)
             self._run(out)
             return
         self.body.join_error = error
@@ -161,16 +210,19 @@ class Supervisor(Machine):
         """NodeCertificateStatus, until it is issued; another manager after an error (ca/certificates.go)."""
         backoff = STATUS_BACKOFF
         manager = managers[0]
+        lost = False  # the connection to the last one
         while True:
             try:
                 certificate: Certificate = yield out.call(Address(manager, "ca"), CertificateStatus(id), CA_LIMIT)
                 if certificate.status in (IssuanceState.ISSUED, IssuanceState.ROTATE):
                     return certificate
+                lost = False
             except ApiError as error:
-                if error.code == "NotFound":
-                    raise
+                if error.code == "NotFound" or (lost and error.code == "Unavailable"):
+                    raise  # nor can the other one be dialled
+                lost = error.code == "Unavailable"
                 if error.code != "DeadlineExceeded":
-                    manager = out.rng.choice(managers)
+                    manager = out.rng.choice([m for m in managers if m != manager] or managers)
             yield out.sleep(int(out.rng.random() * backoff))
             backoff = min(2 * backoff, STATUS_BACKOFF_MOST)
 
@@ -182,7 +234,15 @@ class Supervisor(Machine):
             self._failed(message, out)
         elif type(message) is NodeNews:
             self._news(message, out)
+        elif type(message) is AgentFailed:
+            self._agent_failed(message, out)
         return None
+
+    def _agent_failed(self, failure: AgentFailed, out: Outbox) -> None:
+        """Its certificate is trusted by nobody: this node will never be part of the swarm (node.go `run`)."""
+        assert isinstance(failure.error, ApiError), f"an agent failed with {failure.error!r}"
+        self.body.join_error = failure.error
+        out.halt("agent")
 
     def _news(self, news: NodeNews, out: Outbox) -> None:
         """The dispatcher's session messages: which role is desired, which managers there are (node.go)."""
@@ -191,6 +251,9 @@ class Supervisor(Machine):
         if news.managers and news.managers != identity.managers:
             identity = identity._replace(managers=news.managers)
             self._keep(identity, out)
+        if news.root not in ("", identity.root) and news.root in (identity.issuer, identity.vouched_by):
+            identity = identity._replace(root=news.root)  # its own certificate holds against it: it is trusted
+            self._keep(identity, out)
         desired = news.node.spec.desired_role
         edge = self._expected is not None and desired is not self._expected
         self._expected = desired
@@ -198,34 +261,46 @@ class Supervisor(Machine):
         if wrong or news.node.certificate.status is IssuanceState.ROTATE:
             out.start(self._renew(out))
 
+    # -- renewal in good time (S-12) --
+    def _await_renewal(self, out: Outbox) -> None:
+        assert self.identity is not None, "no renewal without a certificate"
+        valid_from, valid_until = self.identity.valid
+        if valid_until:
+            rng = out.stream(f"renewal {self.identity.node_id} {valid_from}")
+            out.set_timer("renew", max(renewal_at(valid_from, valid_until, rng) - out.now, 0))
+
+    def on_timer(self, name: Any, out: Outbox) -> Handler:
+        assert name == "renew", f"a node has no timer {name!r}"
+        out.start(self._renew(out, pause=0))
+        return None
+
     # -- renewal, forced by a change of the desired role (S-04, S-05) --
-    def _renew(self, out: Outbox) -> Generator[Any, Any, None]:
+    def _renew(self, out: Outbox, pause: Micros = FORCED_RENEWAL_PAUSE) -> Generator[Any, Any, None]:
         """Until the certificate has the role that is expected; the role manager may need a moment (ca/renewer.go)."""
         self._renewals += 1
         epoch, failures = self._renewals, 0
-        yield out.sleep(FORCED_RENEWAL_PAUSE)
+        yield out.sleep(pause)
         while epoch == self._renewals:
             try:
-                role = yield from self._renewed(out)
+                certificate = yield from self._renewed(out)
             except ApiError:
-                role = None
+                certificate = None
             if epoch != self._renewals:
                 return
-            if role is not None and role is self._expected:
-                self._certified(role, out)
+            if certificate is not None and self._expected in (None, certificate.role):
+                self._certified(certificate, out)
                 return
             failures += 1
             most = min(RENEWAL_BACKOFF + RENEWAL_BACKOFF * 2 ** (failures - 1), RENEWAL_BACKOFF_MOST)
             yield out.sleep(int(out.rng.random() * most))
 
-    def _renewed(self, out: Outbox) -> Generator[Any, Any, NodeRole]:
+    def _renewed(self, out: Outbox) -> Generator[Any, Any, Certificate]:
         identity = self.identity
         assert identity is not None, "a renewal without a certificate"
         managers = (out.address.node,) if self.body.has_manager else self._remotes(out)
         manager = out.rng.choice(managers)
         yield out.call(Address(manager, "ca"), RenewCertificate(identity.node_id), CA_LIMIT)
-        certificate = yield from self._certificate(identity.node_id, managers, out)
-        return certificate.role
+        return (yield from self._certificate(identity.node_id, managers, out))
 
     def _remotes(self, out: Outbox) -> tuple[str, ...]:
         """The managers it knows, without itself."""
@@ -233,15 +308,17 @@ class Supervisor(Machine):
         others = tuple(m for m in self.identity.managers if m != out.address.node)
         return others or self.identity.managers
 
-    def _certified(self, role: NodeRole, out: Outbox) -> None:
+    def _certified(self, certificate: Certificate, out: Outbox) -> None:
         identity = self.identity
         assert identity is not None, "certified without a certificate"
-        self._keep(identity._replace(role=role), out)
+        role = certificate.role
+        self._keep(identity.certified(certificate, out.now), out)
+        self._await_renewal(out)
         if role is NodeRole.MANAGER:
             self._start_manager(out)
         elif self.body.has_manager:
             self._stop_manager(out)
-        out.tell("agent", Recertified())
+        out.tell("agent", Recertified(certificate.issuer, anew=role is not identity.role))
 
     # -- the manager --
     def _start_manager(self, out: Outbox) -> None:
@@ -249,10 +326,25 @@ class Supervisor(Machine):
         assert identity is not None, "a manager without a certificate"
         if self.body.has_manager or self._joining_raft:
             return
-        if identity.raft_id:
-            self.body.start_manager(identity, (), out.cause)
+        if identity.raft_id and (self.body.has_log or self._alone):
+            self._run_manager(identity, (), out)
         else:
             out.start(self._join_raft(out))
+
+    @property
+    def _alone(self) -> bool:
+        """Does it know of no other manager? Without a log it begins a swarm of its own (raft.go `JoinAndStart`)."""
+        identity = self.identity
+        return identity is not None and not any(m != self.body.host.name for m in identity.managers)
+
+    def _run_manager(self, identity: Identity, members: Iterable[tuple[int, Member]], out: Outbox) -> None:
+        if not self.body.has_log and not members and not identity.first:
+            identity = identity._replace(raft_id=out.rng.getrandbits(63), first=True)
+            self._keep(identity, out)
+        try:
+            self.body.start_manager(identity, members, out.cause)
+        except LogRefused as error:
+            self._failed(ManagerFailed(f"can't initialize raft node: {error}"), out)
 
     def _join_raft(self, out: Outbox) -> Generator[Any, Any, None]:
         """It listens, so that the leader can dial back; then it asks to be let in (S-03)."""
@@ -271,8 +363,9 @@ class Supervisor(Machine):
                 yield out.sleep(int(out.rng.random() * backoff))
                 backoff = min(2 * backoff, 30 * SECOND)
         self._joining_raft = False
-        self._keep(identity._replace(raft_id=answer.raft_id), out)
-        self.body.start_manager(identity._replace(raft_id=answer.raft_id), answer.members, out.cause)
+        identity = identity._replace(raft_id=answer.raft_id, first=False)
+        self._keep(identity, out)
+        self._run_manager(identity, answer.members, out)
 
     def _failed(self, failure: ManagerFailed, out: Outbox) -> None:
         """The manager stops, and is started again after a pause that doubles (EN daemon/cluster/noderunner.go)."""
@@ -339,6 +432,7 @@ class SwarmNode:
         self.off = off  # rules that are, by the names of `ablation.RULES`
         self._formed: Formed | None = None
         self._join: Join | None = None
+        self._keys_made = 0
         host.boot = self.boot
         for name in ("raft", "agent", "dispatcher", "gossip"):
             host.network.sleepers[Address(host.name, name)] = None
@@ -361,6 +455,48 @@ class SwarmNode:
         """Does its manager run?"""
         return "raft" in self.host.drivers
 
+    @property
+    def has_log(self) -> bool:
+        """Is there a write-ahead log on its disk? (etcd wal `Exist`)"""
+        return bool(self.host.disk.peek("raft"))
+
+    def keys(self) -> Keys:
+        """What its log is encrypted with; a node that has no key makes one (manager/deks.go `NewRaftDEKManager`)."""
+        found: Keys | None = self.host.disk.peek("node").get("raft-dek")
+        if found is None:
+            self._keys_made += 1
+            found = Keys(f"{self.host.name}/dek-{self._keys_made}")
+            self.host.disk.store("node", {"raft-dek": found})
+        return found
+
+    # -- leaving (S-16) --
+    @property
+    def runs_manager(self) -> bool:
+        """Is there a manager, be it one that has not got into its group yet?"""
+        return self.host.proxy is not None
+
+    def begin_leaving(self, cause: int) -> None:
+        """The manager ends at once, as one that is demoted, and tells no one; the agent lets go of all tasks."""
+        supervisor = self.host.drivers.get("node")
+        if supervisor is not None:
+            supervisor.out.now, supervisor.out.cause = self.host.env.now, cause
+            self.halt_manager(supervisor.out)
+        self.host.halt("node", cause)
+        self.host.wake("agent", LeaveSwarm(), cause)
+
+    def end_leaving(self, cause: int) -> None:
+        """What is left ends and goes: containers, the state directory. The engine runs on, in no swarm."""
+        for name in ("agent", "gossip"):
+            self.host.halt(name, cause)
+        self.engine.clear(cause)
+        for machine in SWARM_STATE:
+            self.host.disk.wipe(machine)
+        self.identity = self._join = None
+
+    def forget(self) -> None:
+        """Its disk was wiped: nothing is left that would bring it back into the swarm by itself."""
+        self._join = None
+
     # -- starting --
     def boot(self, cause: int) -> None:
         """Start everything, from what the disk holds."""
@@ -378,17 +514,23 @@ class SwarmNode:
 
     def init(self, cause: int) -> None:
         """`docker swarm init`: a certificate of its own making, and a Raft group of one (S-01)."""
-        self._remember(Identity(self.host.name, NodeRole.MANAGER, (self.host.name,), raft_id=1, first=True))
+        issuer = first_root(self.host.name).signer.name
+        managers = (self.host.name,)
+        valid = (self.host.env.now - BACKDATE, self.host.env.now + self.spec.node_cert_expiry)
+        first = Identity(self.host.name, NodeRole.MANAGER, managers, raft_id=1, first=True)
+        self._remember(first._replace(issuer=issuer, root=issuer, valid=valid))
         self.boot(cause)
 
     def join(self, order: Join, cause: int) -> None:
         """`docker swarm join`."""
         self._join = order
+        self.host.serves = True
+        self.host.halt("node", cause)  # the engine's, if it runs and is in no swarm
         self.boot(cause)
 
     def _remember(self, identity: Identity) -> None:
         self.identity = identity
-        self.host.disk.preload("node", {"identity": identity})
+        self.host.disk.store("node", {"identity": identity})
 
     # -- what the supervisor starts and stops --
     def start_gossip(self, identity: Identity, cause: int) -> None:
@@ -400,10 +542,10 @@ class SwarmNode:
         agent = Agent(
             identity.node_id,
             self.host.name,
-            self.description,
+            self.description.evolve(tls_issuer=identity.issuer),
             identity.managers,
             lambda: "controlapi" in self.host.drivers,
-            (*formed.sessions[self.host.name], formed.node) if formed else None,
+            HandedOver(*formed.sessions[self.host.name], formed.node, formed.on_ingress) if formed else None,
             self.addr,
             self.spec.heartbeat_period,
         )
@@ -419,24 +561,51 @@ class SwarmNode:
         host, node_id = self.host, identity.node_id
         if identity.first:
             members = ((identity.raft_id, Member(node_id, host.name)),)
+        storage = self._open_log()
         store = self.store = MemoryStore()
-        raft = self.raft = self._member(identity, members, store, self._formed.raft if self._formed else None)
-        proposer = raft.proposer
+        raft = self.raft = self._member(identity, members, store, storage, self._formed.raft if self._formed else None)
         manager = self.manager = without(Manager, self.off)(host.name, node_id, store, self.spec, self._component)
-        host.performers[Update] = performer(proposer.update, lambda effect: effect.change)
-        host.performers[Batch] = performer(proposer.batch, lambda effect: effect.changes)
-        host.spawn("raft", raft, None, cause)
+        host.performers[Update] = performer(self._timely(raft.proposer.update), lambda effect: effect.change)
+        host.performers[Batch] = performer(self._timely(raft.proposer.batch), lambda effect: effect.changes)
+        host.spawn("raft", raft, {}, cause)
         self.listen(cause)
         proxy = host.drivers["api"].machine
         assert isinstance(proxy, Proxy), "the proxy is at `api`"
         proxy.raft = raft
         if self._formed:
             proxy.take_over(self._formed.sessions, self._formed.leader)
-        host.spawn("controlapi", ControlApi(host.name, store, raft.members, raft.can_remove), {}, cause)
+        group = raft.group
+        host.spawn(
+            "controlapi", ControlApi(host.name, store, group.node_ids, raft.can_remove, group.statuses), {}, cause
+        )
+        host.spawn("watchapi", WatchApi(store, lambda: store.index, raft.changes_between), {}, cause)
         host.spawn("manager", manager, {}, cause)
 
+    def _open_log(self) -> Storage:
+        """Read the disk, mend a torn end; raises `LogRefused`."""
+        storage, repair = Storage.open(self.host.disk.read("raft"), self.keys())
+        if repair:
+            self.host.disk.store("raft", repair)
+        return storage
+
+    def _timely(self, submit: Callable[..., None]) -> Callable[..., None]:
+        """Whoever writes wakes no clock of the Raft member, which may have slept through all that was quiet."""
+        raft = self.raft
+        assert raft is not None, "a proposer without a Raft member"
+
+        def at_this_moment(*args: Any) -> None:
+            raft.now = self.host.env.now
+            submit(*args)
+
+        return at_this_moment
+
     def _member(
-        self, identity: Identity, members: Iterable[tuple[int, Member]], store: MemoryStore, formed: RawNode | None
+        self,
+        identity: Identity,
+        members: Iterable[tuple[int, Member]],
+        store: MemoryStore,
+        storage: Storage,
+        formed: RawNode | None,
     ) -> RaftNode:
         """This node's member of the Raft group."""
         make = ClockedRaftNode if self.spec.raft.by_clock else RaftNode
@@ -447,15 +616,17 @@ class SwarmNode:
             store,
             self.chronicle,
             self.spec,
+            storage,
             formed,
             identity.first,
             of_raft(self.off),
         )
 
     def stop_manager(self, out: Outbox) -> None:
-        """All of it ends, and its Raft data is wiped."""
+        """All of it ends, and its Raft data is wiped, with the key that it was encrypted with (`clearData`)."""
         self.halt_manager(out)
         self.host.disk.wipe("raft")
+        self.host.disk.store("node", {"raft-dek": None})
 
     def halt_manager(self, out: Outbox) -> None:
         """All of it ends; what its disk holds stays."""
@@ -483,6 +654,7 @@ class SwarmNode:
             "scheduler": lambda: without(Scheduler, off)(node, store),
             "role_manager": lambda: RoleManager(node, store, raft.group.in_force, raft.can_remove),
             "key_manager": lambda: KeyManager(node, store),
+            "csi": lambda: CsiManager(node, store),
         }
         if kind in makers:
             return makers[kind]()
@@ -506,9 +678,15 @@ class RaftServer(SwarmNode):
 
     def _start(self, core: RawNode | None, cause: int) -> None:
         assert self.identity is not None, "a Raft server that is a member of nothing"
+        try:
+            storage = self._open_log()
+        except LogRefused as error:
+            stopped = ManagerStopped(self.host.name, f"manager stopped: can't initialize raft node: {error}")
+            self.host.trace.record(stopped, self.host.env.now, cause)
+            return
         self.store = MemoryStore()
-        self.raft = self._member(self.identity, (), self.store, core)
-        self.host.spawn("raft", self.raft, None, cause)
+        self.raft = self._member(self.identity, (), self.store, storage, core)
+        self.host.spawn("raft", self.raft, {}, cause)
 
 
 __all__ = ["Formed", "Identity", "Join", "Proposer", "RaftServer", "Supervisor", "SwarmNode"]

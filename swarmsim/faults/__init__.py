@@ -4,12 +4,14 @@ To add one: its file, and its line in `FAULTS`. A fault knows the cluster; nothi
 """
 
 from .base import Fault, Hit
+from .corrupt import Corrupt
 from .crash import Crash
 from .delay import Delay
 from .disk import Disk
 from .kill import Kill
 from .loss import Loss
 from .partition import Partition
+from .wipe import Wipe
 
 #: Every fault, in the order of the reference page.
 FAULTS: tuple[type[Fault], ...] = (
@@ -19,6 +21,8 @@ FAULTS: tuple[type[Fault], ...] = (
     Delay,
     Loss,
     Disk,
+    Corrupt,
+    Wipe,
 )
 
 #: Verbs that later versions add; refused with "not yet" (section 13).

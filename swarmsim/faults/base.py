@@ -86,6 +86,10 @@ class Fault(BaseModel):
         """Its settings, for reports."""
         return ""
 
+    def unfit(self, cluster: Cluster, hit: Hit) -> str:
+        """Why it cannot befall these nodes now; "" if it can. What is unfit does not fire."""
+        return ""
+
     def begin(self, cluster: Cluster, hit: Hit) -> Any:
         """Do it; what this returns is handed to `undo`."""
         raise NotImplementedError

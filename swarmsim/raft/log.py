@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from swarmsim.errors import Panic
 from swarmsim.raft.messages import (
     NO_LIMIT,
     Compacted,
@@ -24,6 +25,9 @@ from swarmsim.raft.messages import (
     SnapshotOutOfDate,
     encoded_size,
 )
+
+#: etcd log.go `commitTo`, word for word, for these words are what people search for.
+TO_COMMIT = "tocommit({}) is out of range [lastIndex({})]. Was the raft log corrupted, truncated, or lost?"
 
 
 def limit_size(entries: list[Entry], max_size: int) -> list[Entry]:
@@ -137,7 +141,8 @@ class RaftLog:
     def append(self, entries: Sequence[Entry]) -> int:
         """Add entries, cutting what stands from their first index on; returns the last index."""
         first = entries[0].index
-        assert first > self.commit_index, f"{first} would overwrite an entry committed up to {self.commit_index}"
+        if first <= self.commit_index:
+            raise Panic(f"entry {first} conflicts with committed entry [committed({self.commit_index})]")
         assert first <= self.last_index + 1, f"a hole: {first} does not follow {self.last_index}"
         if first <= self.last_index:
             del self._entries[first - self.first_index :]
@@ -159,7 +164,8 @@ class RaftLog:
     def commit_to(self, index: int) -> None:
         """Raise the commit index, never lower it."""
         if index > self.commit_index:
-            assert index <= self.last_index, f"commit {index} is beyond the last entry {self.last_index}"
+            if index > self.last_index:
+                raise Panic(TO_COMMIT.format(index, self.last_index))
             self.commit_index = index
 
     # -- becoming durable --
@@ -206,8 +212,9 @@ class RaftLog:
 
     def applied_to(self, index: int, size: int) -> None:
         """Entries up to `index`, `size` bytes of them, are applied (Figure 2, lastApplied)."""
-        assert self.last_applied <= index, f"applied went back: {self.last_applied} -> {index}"
-        assert index <= self.commit_index, f"{index} was applied, committed is {self.commit_index}"
+        if not self.last_applied <= index <= self.commit_index:
+            known = f"prevApplied({self.last_applied}), committed({self.commit_index})"
+            raise Panic(f"applied({index}) is out of range [{known}]")
         self.last_applied = index
         self.applying = max(self.applying, index)
         self.applying_size = max(0, self.applying_size - size)

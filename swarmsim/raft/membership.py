@@ -134,13 +134,17 @@ class Changer:
 
     def simple(self, changes: Iterable[ConfChangeSingle]) -> tuple[ConfState, Records]:
         """Section 4.1 of the thesis: at most one voter comes or goes, so old and new majorities overlap."""
+        self.step(changes)
+        return self.result()
+
+    def step(self, changes: Iterable[ConfChangeSingle]) -> None:
+        """A simple change, with others to follow before anybody asks for the result."""
         if self.outgoing:
             raise ConfChangeError("simple-in-joint", "can't apply simple config change in joint config")
         before = set(self.incoming)
         self._apply(changes)
         if not self.changes_one_voter(before, self.incoming):
             raise ConfChangeError("too-many-voters-changed", "more than one voter changed")
-        return self.result()
 
     def changes_one_voter(self, before: set[int], after: set[int]) -> bool:
         """The rule that makes majorities overlap without a joint configuration."""
@@ -229,13 +233,13 @@ def restore_configuration(
     incoming = [ConfChangeSingle(add, id) for id in conf.voters]
     incoming += [ConfChangeSingle(learn, id) for id in (*conf.learners, *conf.learners_next)]
     first = [ConfChangeSingle(add, id) for id in conf.voters_outgoing] if conf.voters_outgoing else incoming
-    state: tuple[ConfState, Records] = (ConfState(), {})
+    changer = Changer(ConfState(), {}, new_progress, last_index)
     for change in first:
-        state = Changer(*state, new_progress, last_index).simple((change,))
-    if conf.voters_outgoing:
-        gone = [ConfChangeSingle(ConfChangeType.REMOVE_NODE, id) for id in conf.voters_outgoing]
-        state = Changer(*state, new_progress, last_index).enter_joint(conf.auto_leave, gone + incoming)
-    return state
+        changer.step((change,))
+    if not conf.voters_outgoing:
+        return changer.result()
+    gone = [ConfChangeSingle(ConfChangeType.REMOVE_NODE, id) for id in conf.voters_outgoing]
+    return changer.enter_joint(conf.auto_leave, gone + incoming)
 
 
 class Membership(Server):

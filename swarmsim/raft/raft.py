@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from swarmsim.errors import Panic
 from swarmsim.raft.config import Config
 from swarmsim.raft.election import Election
 from swarmsim.raft.log import RaftLog
@@ -163,9 +164,9 @@ class RawNode(Election):
         """
         limit = config.max_committed_size_per_ready or config.max_size_per_msg
         log = RaftLog(snapshot, entries, limit)
-        assert hard_state.commit_index <= log.last_index, (
-            f"commit index {hard_state.commit_index} is beyond the last entry {log.last_index}"
-        )
+        commit = hard_state.commit_index
+        if commit > log.last_index:
+            raise Panic(f"{config.id:x} state.commit {commit} is out of range [{log.commit_index}, {log.last_index}]")
         super().__init__(config, log, hard_state)
         log.commit_to(hard_state.commit_index)
         if snapshot is not None:
@@ -313,7 +314,10 @@ class RawNode(Election):
 
     # -- membership --
     def apply_conf_change(self, change: ConfChange | ConfChangeV2 | None) -> ConfState:
-        """Put a committed change into effect (its entry's data). Not calling it turns the change into nothing."""
+        """Put a committed change into effect (its entry's data). Not calling it turns the change into nothing.
+
+        One that is impossible now raises ConfChangeError, which a driver must take as a panic.
+        """
         conf, records = self.next_configuration(as_v2(change))
         self.install_configuration(conf, records)
         if self.role is LEADER:

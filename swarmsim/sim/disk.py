@@ -2,7 +2,11 @@
 
 Each machine has a key-value space of its own. `write` returns an event that fires when the writes are durable; an
 fsync makes durable all that the machine wrote before it, too. A killed process loses nothing that it wrote (the
-operating system keeps it); a power loss does.
+operating system keeps it); a power loss does. Of the write that was under way then a part may be there: some of its
+values whole, and the next one half (`machine.Torn`). What is damaged otherwise comes back as `machine.Garbled`.
+
+Checksums are modelled by what they find: whether a value is damaged is a fact of the disk, and software that keeps
+checksums sees it when it reads the value.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any, NamedTuple
 
 import simpy
 
+from ..machine import Garbled, Torn
 from .clock import Clock
 
 Micros = int
@@ -41,6 +46,7 @@ class Disk:
         self._unsynced: list[Unsynced] = []
         self._troubles: list[Trouble] = []
         self._held: list[tuple[Unsynced, simpy.Event]] = []  # syncs that do not return while the disk is stalled
+        self._deleted: dict[str, None] = {}  # machines whose files were deleted while they had them open
 
     # -- what faults do --
     @property
@@ -118,8 +124,8 @@ class Disk:
             before = before and pending is not last
 
     def store(self, machine: str, writes: Mapping[Any, Any]) -> None:
-        """Make writes durable now; on a full disk they are lost."""
-        if self.full:
+        """Make writes durable now; on a full disk they are lost, and so they are in a file that was deleted."""
+        if self.full or machine in self._deleted:
             return
         space = self._durable.setdefault(machine, {})
         for key, value in writes.items():
@@ -128,26 +134,64 @@ class Disk:
             else:
                 space[key] = value
 
-    def crash(self, power: bool) -> None:
-        """The host goes off: unsynced writes are lost with the power, kept when only the process died."""
-        if not power:
-            for pending in self._unsynced:
-                self.store(*pending)
+    def crash(self, power: bool, tearing: Random | None = None) -> tuple[str, ...]:
+        """The host goes off: unsynced writes are lost with the power, kept when only the process died.
+
+        `tearing`: of each machine's first unsynced write a part is on the platter, how much is drawn from it. Returns
+        the machines that have a torn value now.
+        """
+        torn: dict[str, None] = {}
+        for machine, writes in self._unsynced:
+            if not power:
+                self.store(machine, writes)
+            elif tearing is not None and machine not in torn and self._tear(machine, writes, tearing):
+                torn[machine] = None
         self._unsynced.clear()
         self._held.clear()
+        return tuple(torn)
+
+    def _tear(self, machine: str, writes: Mapping[Any, Any], dice: Random) -> bool:
+        """Values are written one after the other; the power goes in the middle of one of them."""
+        made = [(key, value) for key, value in writes.items() if value is not None]
+        if not made or self.full or machine in self._deleted:
+            return False
+        whole = int(dice.random() * len(made))
+        key, value = made[whole]
+        self.store(machine, {**dict(made[:whole]), key: Torn(value)})
+        return True
+
+    def has_unsynced(self, machine: str) -> bool:
+        """Would the power, gone now, take something that this machine wrote?"""
+        return any(name == machine for name, _ in self._unsynced)
+
+    def peek(self, machine: str) -> Mapping[Any, Any]:
+        """What is durable of a machine's, for who looks from outside."""
+        return self._durable.get(machine, {})
 
     def read(self, machine: str) -> dict[Any, Any]:
-        """What the machine finds when it starts."""
+        """What the machine finds when it starts. It opens its files anew: those that were deleted are gone."""
+        self._deleted.pop(machine, None)
         return dict(self._durable.get(machine, {}))
+
+    def damage(self, machine: str, key: Any) -> None:
+        """A value is no longer what was written."""
+        space = self._durable[machine]
+        space[key] = Garbled(space[key])
 
     def preload(self, machine: str, content: Mapping[Any, Any]) -> None:
         """What a cluster that is handed over formed already has on its disks."""
         self._durable[machine] = dict(content)
 
-    def wipe(self, machine: str) -> None:
-        """Delete all that the machine ever wrote, and what is on its way to the platter."""
+    def wipe(self, machine: str, while_open: bool = False) -> None:
+        """Delete all that the machine ever wrote, and what is on its way to the platter.
+
+        `while_open`: under its feet. It goes on writing, into files that nobody will find again.
+        """
         self._durable.pop(machine, None)
-        self._unsynced = [pending for pending in self._unsynced if pending[0] != machine]
+        if while_open:
+            self._deleted[machine] = None
+        else:
+            self._unsynced = [pending for pending in self._unsynced if pending[0] != machine]
 
 
 def _returned(event: simpy.Event, timeout: simpy.Event) -> None:

@@ -2,7 +2,8 @@
 
 It obeys the agent's controller (`api.engine`). Durations come from each task's `x-sim` behaviour, drawn from streams
 named by node, what is done and the task, so that one task's draws move no other's. An image is pulled once for
-each node and kept through a crash; containers are gone when the host goes off.
+each node (given up where nobody waits for it any more) and kept through a crash; containers are gone when the host goes
+off.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from typing import Any
 
 import simpy
 
+from ..api.csi import CsiError
 from ..api.engine import ContainerError, Prepare, Remove, Start, Stop, Wait, WatchHealth
 from ..api.health import Health, first_verdict, health_check
 from ..api.objects import Task
 from ..api.specs import Times
 from ..machine import SECOND, Execute
-from ..trace.events import ContainerExited, ContainerStarted, ImagePulled
+from ..trace.events import ContainerExited, ContainerHealthChanged, ContainerStarted, ImagePulled
 from . import rng
 from .host import Driver, Failure, Host, fire
+from .storage import COMMANDS, Storage, driver_of
 
 Micros = int
 
@@ -30,6 +33,9 @@ RESTORE: Micros = 1_000_000
 
 #: docker stop without a grace period of the service's own (api/defaults/service.go; the engine's default).
 STOP_GRACE: Micros = 10_000_000
+
+#: What an engine says of a command that its image lacks (daemon controller.go `Start`, and runc).
+START_FAILED = "starting container failed: exec: executable file not found in $PATH"
 
 #: Exit codes of a container that ends by SIGKILL and by SIGTERM (128 + the signal's number).
 KILLED, TERMINATED = 137, 143
@@ -58,6 +64,13 @@ class Container:
         return self.started_at is not None and self.exit_code is None
 
 
+@dataclass(eq=False, slots=True)
+class Pull:
+    """Of one image, for all tasks that wait for it: each with what it does then."""
+
+    waiting: dict[str, list[tuple[simpy.Event, int]]] = field(default_factory=dict)  # task -> (its answer, cause)
+
+
 class Engine:
     """All containers and images of one host."""
 
@@ -66,7 +79,7 @@ class Engine:
         self.env = host.env
         self.images: set[str] = set()
         self.containers: dict[str, Container] = {}
-        self._pulling: dict[str, simpy.Event] = {}
+        self._pulling: dict[str, Pull] = {}
         self._commands: dict[type, Callable[[Driver, Any], simpy.Event]] = {
             Prepare: self._prepare,
             Start: self._start,
@@ -74,7 +87,9 @@ class Engine:
             WatchHealth: self._watch_health,
             Stop: self._stop,
             Remove: self._remove,
+            **dict.fromkeys(COMMANDS, self._ask_storage),
         }
+        self.storage: Storage | None = None  # the system behind the CSI plugin that is installed here, if any
         host.performers[Execute] = self._perform
         host.on_crash.append(self._crashed)
 
@@ -93,48 +108,64 @@ class Engine:
 
     def _prepare(self, driver: Driver, command: Prepare) -> simpy.Event:
         task = command.task
-        container = task.spec.container
         done = simpy.Event(self.env)
-        cause = driver.out.cause
-
-        def create(event: simpy.Event | None) -> None:
-            if event is not None and event._value is None:
-                return  # the host went off meanwhile
-            known = self.containers.get(task.id)
-            if known is None:
-                self.containers[task.id] = Container(
-                    task.id, task.name, task.service_name, task.slot, self.host.name, task
-                )
-            if event is None:
-                done.succeed()
-            else:
-                fire(done, None, getattr(event, "cause", 0) or cause)
-
-        if container.image in self.images:
-            create(None)
-            return done
-        pull = self._pulling.get(container.image)
-        if pull is None:
-            pull = self._pulling[container.image] = simpy.Event(self.env)
-            times = container.behaviour.pull
-            delay = times[0]
-            if times[0] != times[1]:
-                stream = rng.stream(self.host.seed, "pull", self.host.name, container.image)
-                delay = stream.randint(*times)
-            timeout = simpy.Timeout(self.env, delay, (container.image, pull, cause))
-            timeout.callbacks.append(self._pulled)
-        pull.callbacks.append(create)
+        if task.spec.container.image in self.images:
+            self._create(task)
+            return done.succeed()
+        pull = self._pulling.get(task.spec.container.image) or self._pull(task, driver.out.cause)
+        pull.waiting.setdefault(task.id, []).append((done, driver.out.cause))
+        done.callbacks.append(lambda event: None if isinstance(event._value, Failure) else self._create(task))
         return done
 
+    def _create(self, task: Task) -> None:
+        if task.id not in self.containers:
+            made = Container(task.id, task.name, task.service_name, task.slot, self.host.name, task)
+            self.containers[task.id] = made
+
+    def _pull(self, task: Task, cause: int) -> Pull:
+        image, behaviour = task.spec.container.image, task.spec.container.behaviour
+        pull = self._pulling[image] = Pull()
+        times = behaviour.pull
+        delay = times[0]
+        if times[0] != times[1]:
+            delay = rng.stream(self.host.seed, "pull", self.host.name, image).randint(*times)
+        timeout = simpy.Timeout(self.env, delay, (image, pull, cause))
+        timeout.callbacks.append(self._not_found if behaviour.fail == "pull" else self._pulled)
+        return pull
+
     def _pulled(self, event: simpy.Event) -> None:
-        pull: simpy.Event
+        pull: Pull
         image, pull, cause = event._value
         if self._pulling.get(image) is not pull:
-            return  # the host went off meanwhile: the pull begins again
+            return  # it was given up, or the host went off meanwhile: it begins again
         del self._pulling[image]
         self.images.add(image)
         seq = self.host.trace.record(ImagePulled(self.host.name, image), self.env.now, cause)
-        fire(pull, image, seq)
+        for answers in pull.waiting.values():
+            for done, waited in answers:
+                fire(done, None, seq or waited)
+
+    def _not_found(self, event: simpy.Event) -> None:
+        """No registry has the image. Where the node has it, a failed pull does not matter (controller.go `Prepare`)."""
+        pull: Pull
+        image, pull, cause = event._value
+        if self._pulling.get(image) is not pull:
+            return
+        del self._pulling[image]
+        for answers in pull.waiting.values():
+            for done, waited in answers:
+                fire(done, Failure(ContainerError(f"No such image: {image}")), cause or waited)
+
+    def _give_up_pull(self, task: Task) -> None:
+        """controller.go `Shutdown`, `cancelPull`: a task waits no more, and nobody pulls what nobody waits for."""
+        image = task.spec.container.image
+        pull = self._pulling.get(image)
+        if pull is None or task.id not in pull.waiting:
+            return
+        for done, _ in pull.waiting.pop(task.id):
+            done.succeed(Failure(ContainerError("context canceled")))  # not at once: the same agent asks
+        if not pull.waiting:
+            del self._pulling[image]
 
     def _start(self, driver: Driver, command: Start) -> simpy.Event:
         task = command.task
@@ -159,6 +190,9 @@ class Engine:
             return
         if container.started_at is not None:  # asked twice
             fire(done, None, cause)
+            return
+        if container.spec.spec.container.behaviour.fail == "start":
+            fire(done, Failure(ContainerError(START_FAILED)), cause)
             return
         container.started_at = self.env.now
         container.run += 1
@@ -186,7 +220,10 @@ class Engine:
         container, run, health, cause = event._value
         if container.running and container.run == run:
             container.health = health
-            self._tell_watchers(container, cause)
+            fact = ContainerHealthChanged(
+                self.host.name, container.task, container.name, container.service, health.value
+            )
+            self._tell_watchers(container, self.host.trace.record(fact, self.env.now, cause))
 
     def _tell_watchers(self, container: Container, cause: int) -> None:
         watchers, container.watchers = container.watchers, []
@@ -222,6 +259,7 @@ class Engine:
 
     def _stop(self, driver: Driver, command: Stop) -> simpy.Event:
         done = simpy.Event(self.env)
+        self._give_up_pull(command.task)
         container = self.containers.get(command.task.id)
         if container is None or not container.running:
             if container is not None:
@@ -258,6 +296,12 @@ class Engine:
             self._end(container, KILLED, "killed", driver.out.cause)
         return simpy.Event(self.env).succeed()
 
+    def _ask_storage(self, driver: Driver, command: Any) -> simpy.Event:
+        name = driver_of(command)
+        if self.storage is None:
+            return simpy.Event(self.env).succeed(Failure(CsiError(f"plugin {name} not found")))
+        return self.storage.ask(driver, command, name)
+
     # -- what the world does --
     def _end(self, container: Container, code: int, why: str, cause: int) -> None:
         container.exit_code = code
@@ -272,6 +316,15 @@ class Engine:
         container = self.containers[task_id]
         assert container.running, f"{container.name} does not run on {self.host.name}"
         self._end(container, code, "killed", cause)
+
+    def clear(self, cause: int) -> None:
+        """All containers are killed and removed (`docker rm --force`), and no pull is waited for any more."""
+        self._pulling.clear()
+        containers, self.containers = self.containers, {}
+        for container in containers.values():
+            container.ended = None
+            if container.running:
+                self._end(container, KILLED, "killed", cause)
 
     def _crashed(self, how: str, cause: int) -> None:
         self._pulling.clear()

@@ -16,8 +16,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 import simpy
+from simpy.events import URGENT
 
-from ..errors import ApiError, LeadershipLost
+from ..errors import ApiError, LeadershipLost, Panic
 from ..machine import (
     STREAM,
     Address,
@@ -34,7 +35,7 @@ from ..machine import (
     Transport,
     Update,
 )
-from ..trace.events import HostCrashed, HostStarted
+from ..trace.events import HostCrashed, HostStarted, ProcessPanicked, WriteTorn
 from ..trace.recorder import Trace
 from . import rng
 from .clock import Clock
@@ -42,6 +43,13 @@ from .disk import Disk
 from .network import ANSWER, CALL, MESSAGE, Network, Packet
 
 Micros = int
+
+
+#: docker.service, `RestartSec`, `StartLimitBurst` and `StartLimitInterval`: systemd starts an engine that died again,
+#: unless it was started that often within that time. A loss of power ends the counting.
+RESTART_SEC: Micros = 2_000_000
+START_LIMIT_BURST = 3
+START_LIMIT_INTERVAL: Micros = 60_000_000
 
 
 class Failure(NamedTuple):
@@ -79,7 +87,11 @@ class Host:
         self.drivers: dict[str, Driver] = {}
         self.up = True
         self.proxy: str | None = None  # the machine that serves calls for machines that do not run here
+        self.serves = True  # its software takes part; False: it is up, and nobody there answers for long
         self.refuses = False  # off, but its kernel answers: connection refused
+        self._panicking = False
+        self._starts: deque[Micros] = deque(maxlen=START_LIMIT_BURST)  # when its engine was started, the last of all
+        self._life = 0  # how often it has gone off
         self.performers: dict[type, Performer] = {Persist: _persist, Sleep: _sleep, Request: _request}
         self.boot: Callable[[int], None] = lambda cause: None
         self.on_crash: list[Callable[[str, int], None]] = []
@@ -146,17 +158,22 @@ class Host:
             driver.serve(driver.on_message, (driver.address, message), cause or driver.out.cause)
 
     # -- on and off --
-    def crash(self, how: str, cause: int) -> int:
+    def crash(self, how: str, cause: int, tearing: Random | None = None) -> int:
         """Go off: `power` (silent, unsynced writes lost), `process` (connections reset, disk whole), or `engine` (so,
-        and the containers run on)."""
+        and the containers run on). `tearing`: as in `Disk.crash`."""
         assert self.up, f"{self.name} is off already"
-        self.up = False
+        self.up = self._panicking = False
+        self._life += 1
         self.refuses = how != "power"
+        if how == "power":
+            self._starts.clear()
         seq = self.trace.record(HostCrashed(self.name, how), self.env.now, cause)
         drivers, self.drivers = self.drivers, {}
         for driver in drivers.values():
             driver.stop()
-        self.disk.crash(power=how == "power")
+        torn = self.disk.crash(how == "power", tearing)
+        if torn:
+            self.trace.record(WriteTorn(self.name, torn), self.env.now, seq)
         for told in self.on_crash:
             told(how, seq)
         self.network.silence(self.name, seq)
@@ -171,10 +188,51 @@ class Host:
         assert not self.up, f"{self.name} is on already"
         self.up = True
         self.refuses = False
+        self._starts.append(self.env.now)
         seq = self.trace.record(HostStarted(self.name), self.env.now, cause)
         self.boot(seq)
         self.network.disturb(self.name, seq)
         return seq
+
+    # -- the software ends itself --
+    def panic(self, panic: Panic, cause: int) -> None:
+        """A machine panicked: the engine's process dies at once, and systemd starts it again (docker.service).
+
+        Where every disk keeps its promises and all rules are in force, software never meets what makes it panic: then
+        it is a bug of ours.
+        """
+        if self.network.trusted:
+            raise panic
+        if self._panicking:
+            return
+        self._panicking = True
+        again = not self._start_limit_hit()
+        seq = self.trace.record(ProcessPanicked(self.name, str(panic), again), self.env.now, cause)
+        dying = simpy.Event(self.env)
+        dying.callbacks.append(lambda _: self._die(seq, again))
+        dying._ok, dying._value = True, None
+        self.env.schedule(dying, URGENT)  # what is on the stack ends first; nothing else happens before
+
+    def _start_limit_hit(self) -> bool:
+        recent = [at for at in self._starts if self.env.now + RESTART_SEC - at < START_LIMIT_INTERVAL]
+        return len(recent) >= START_LIMIT_BURST
+
+    def _die(self, seq: int, again: bool) -> None:
+        if not self.up or not self._panicking:
+            return  # something else came first
+        self.crash("process", seq)
+        if again:
+            life = self._life
+            timeout = simpy.Timeout(self.env, RESTART_SEC)
+            timeout.callbacks.append(lambda _: self._start_again(life, seq))
+
+    def _start_again(self, life: int, seq: int) -> None:
+        if life == self._life and not self.up:
+            self.start(seq)
+
+    def stay_off(self) -> None:
+        """Off for another reason, too: nothing starts its engine but who switches it on."""
+        self._life += 1
 
 
 class Driver:
@@ -219,7 +277,11 @@ class Driver:
         out = self.out
         out.now = self.env.now
         out.cause = cause
-        handler = stimulus(*args, out)
+        try:
+            handler = stimulus(*args, out)
+        except Panic as panic:
+            self.host.panic(panic, out.cause)
+            return
         if handler is not None:
             event = self.advance(handler, None)
             if event is not None:
@@ -257,7 +319,14 @@ class Driver:
             return None  # what was under way ends here; the components are about to be stopped
         except ApiError as error:
             raise AssertionError(f"{self.address}: a handler did not catch {error}") from error
-        return self.host.performers[type(effect)](self, effect)
+        except Panic as panic:
+            self.host.panic(panic, self.out.cause)
+            return None
+        try:
+            return self.host.performers[type(effect)](self, effect)
+        except Panic as panic:  # of a machine that the performer belongs to
+            self.host.panic(panic, self.out.cause)
+            return None
 
     def beside(self, handler: Generator[Any, Any, Any]) -> None:
         cause = self.out.cause

@@ -83,6 +83,8 @@ class Network:
         self.lossy = bool(loss) or any(way.loss for way in ways)
         self.hosts: dict[str, Host] = {}
         self.exact = False  # nothing is skipped: every heartbeat and probe is sent
+        #: All disks keep their promises, and all rules are in force: software that panics shows a bug of ours.
+        self.trusted = True
         self.rules: list[Rule] = []
         self.sleepers: dict[Address, None] = {}  # machines to wake when the network changes
         self._links: dict[tuple[str, str], Link] = {}
@@ -215,7 +217,7 @@ class Network:
         if self.rules or self.lossy or self.exact:
             return False
         hosts = self.hosts
-        return all(hosts[node].up and not hosts[node].disk.troubled for node in nodes)
+        return all(hosts[node].up and hosts[node].serves and not hosts[node].disk.troubled for node in nodes)
 
     # -- who fell silent, for causes --
     def silence(self, node: str, seq: int, heard_by: str | None = None) -> None:
@@ -229,7 +231,8 @@ class Network:
         is found, an event that silenced it towards somebody else does, for that may be who stands in between.
         """
         best = 0
-        off, closed = not self.hosts[node].up, self.link(node, by).blocked
+        host = self.hosts[node]
+        off, closed = not (host.up and host.serves), self.link(node, by).blocked
         for at, seq, heard_by in reversed(self._silences.get(node, ())):
             if at < since and not off and not closed:
                 break

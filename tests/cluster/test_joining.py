@@ -117,7 +117,10 @@ def test_a_wrong_token_is_refused_and_tried_five_times() -> None:
     swarm = Cluster(describe(1, 0))
     swarm.add_host("w9")
 
-    swarm.nodes["w9"].join(Join("SWMTKN-1-wrong", "m1"), 0)
+    swarm_object = swarm.store().cluster
+    assert swarm_object is not None
+
+    swarm.nodes["w9"].join(Join(f"SWMTKN-1-{swarm_object.ca_digest}-{'x' * 25}", "m1"), 0)
     run_for(swarm, 9.5)
     early = swarm.nodes["w9"].join_error
     run_for(swarm, 2)

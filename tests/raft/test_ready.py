@@ -134,7 +134,7 @@ def test_applied_entries_are_not_handed_out_again_if_the_application_knows_them(
 
 def test_commit_index_beyond_the_recovered_log_is_a_bug() -> None:
     """Section 18: the disk has lost an entry that was there."""
-    with pytest.raises(AssertionError, match="commit index 3 is beyond the last entry 2"):
+    with pytest.raises(AssertionError, match=r"state.commit 3 is out of range \[0, 2\]"):
         restarted(HardState(1, 0, 3), [1, 1])
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swarmsim.machine import Garbled, Torn
 from swarmsim.sim.clock import Clock
 from swarmsim.sim.disk import Disk
 
@@ -156,3 +157,67 @@ def _applied(writes: list[dict[int, int]]) -> dict[int, int]:
     for write in writes:
         out |= write
     return out
+
+
+# ---- torn, damaged, deleted --------------------------------------------------------------------------------------
+
+
+def unsynced() -> Disk:
+    _, d = disk((2_000, 2_000))
+    d.write("raft", {1: "a", 2: "b", 3: "c", 4: None})
+    d.write("raft", {5: "e"})
+    return d
+
+
+def test_a_power_loss_may_leave_the_first_unsynced_write_in_part_its_last_value_torn() -> None:
+    found = set()
+    for seed in range(60):
+        d = unsynced()
+        assert d.crash(True, Random(seed)) == ("raft",)
+        found.add(tuple(d.read("raft").items()))
+
+    whole = [(1, "a"), (2, "b"), (3, "c")]
+    assert found == {(*whole[:n], (whole[n][0], Torn(whole[n][1]))) for n in range(3)}
+
+
+def test_nothing_is_torn_when_the_process_dies_or_nothing_was_under_way() -> None:
+    killed, idle = unsynced(), disk()[1]
+
+    assert killed.crash(False, Random(1)) == ()
+    assert idle.crash(True, Random(1)) == ()
+    assert killed.read("raft") == {1: "a", 2: "b", 3: "c", 5: "e"}
+
+
+def test_who_is_writing_is_known() -> None:
+    env, d = disk((2_000, 2_000))
+    d.write("raft", {1: "a"})
+    during = (d.has_unsynced("raft"), d.has_unsynced("agent"))
+    env.run(5_000)
+
+    assert (during, d.has_unsynced("raft")) == ((True, False), False)
+
+
+def test_a_damaged_value_comes_back_as_damaged() -> None:
+    _, d = disk()
+    d.preload("raft", {1: "a", 2: "b"})
+
+    d.damage("raft", 2)
+
+    assert d.read("raft") == {1: "a", 2: Garbled("b")}
+
+
+def test_files_deleted_while_they_are_open_take_writes_that_nobody_finds() -> None:
+    """As an unlinked file does; whoever opens it anew begins with nothing, and what it writes then is kept."""
+    env, d = disk()
+    d.preload("raft", {1: "a"})
+    d.write("raft", {2: "b"})
+
+    d.wipe("raft", while_open=True)
+    told = []
+    d.write("raft", {3: "c"}).callbacks.append(lambda e: told.append(env.now))
+    env.run(10_000)
+    found = d.read("raft")
+    d.store("raft", {4: "d"})
+
+    assert len(told) == 1
+    assert (found, d.read("raft")) == ({}, {4: "d"})

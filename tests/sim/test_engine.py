@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from swarmsim.api.engine import ContainerError, Prepare, Remove, Start, Stop, Wait
 from swarmsim.api.objects import Task, TaskStatus
-from swarmsim.api.specs import ContainerBehaviour, ContainerSpec, TaskSpec
+from swarmsim.api.specs import ContainerBehaviour, ContainerSpec, HealthConfig, TaskSpec
 from swarmsim.api.states import TaskState
 from swarmsim.machine import Handler, Outbox
-from swarmsim.sim.engine import RESTORE, Engine
-from swarmsim.trace.events import ContainerExited, ContainerStarted, ImagePulled
+from swarmsim.sim.engine import RESTORE, START_FAILED, Engine
+from swarmsim.trace.events import ContainerExited, ContainerHealthChanged, ContainerStarted, ImagePulled
 from tests.sim.world import Script, World
 
 SECOND = 1_000_000
@@ -86,6 +87,34 @@ def test_another_image_is_another_pull() -> None:
     assert [r.event.image for r in docker.world.trace.of(ImagePulled)] == ["nginx", "redis"]
 
 
+def test_a_pull_that_fails_is_told_to_all_who_wait_and_leaves_no_image() -> None:
+    docker = Docker()
+    docker.ask(Prepare(task("t1", "nginx:typo", pull=(SECOND, SECOND), fail="pull")))
+    docker.ask(Prepare(task("t2", "nginx:typo", fail="pull")))
+    docker.world.until(9 * SECOND)
+
+    assert docker.answers == [("", "Prepare", "No such image: nginx:typo", SECOND)] * 2
+    assert docker.times(ImagePulled) == []
+    assert docker.engine.containers == {}
+
+
+def test_a_pull_that_fails_does_not_matter_where_the_image_is() -> None:
+    docker = Docker()
+    docker.ask(Prepare(task("t1")), Prepare(task("t2", fail="pull")))
+    docker.world.until(9 * SECOND)
+
+    assert [answer for _, _, answer, _ in docker.answers] == [None, None]
+
+
+def test_a_container_that_cannot_be_started_never_runs() -> None:
+    docker = Docker()
+    docker.ask(Prepare(task("t1", fail="start")), Start(task("t1", fail="start")))
+    docker.world.until(9 * SECOND)
+
+    assert docker.answers[-1] == ("", "Start", START_FAILED, 2_500_000)
+    assert docker.times(ContainerStarted) == []
+
+
 @pytest.mark.parametrize("how", ["power", "process"])
 def test_an_image_is_kept_through_a_crash(how: str) -> None:
     docker = Docker()
@@ -111,6 +140,69 @@ def test_a_pull_that_a_crash_cut_short_begins_again() -> None:
 
     assert docker.times(ImagePulled) == [3 * SECOND + 1]
     assert [label for label, *_ in docker.answers] == ["after"]
+
+
+def test_a_pull_that_nobody_waits_for_any_more_is_cancelled() -> None:
+    """daemon/cluster/executor/container/controller.go `Shutdown`; another task begins it anew."""
+    docker = Docker()
+    docker.ask(Prepare(task("t1")), label="t1")
+    docker.ask_at(SECOND, Stop(task("t1")), label="stop")
+    docker.ask_at(SECOND + 500_000, Prepare(task("t2")), label="t2")
+    docker.world.until(9 * SECOND)
+
+    assert docker.times(ImagePulled) == [3_500_000]
+    assert docker.answers == [
+        ("t1", "Prepare", "context canceled", SECOND),
+        ("stop", "Stop", None, SECOND),
+        ("t2", "Prepare", None, 3_500_000),
+    ]
+    assert list(docker.engine.containers) == ["t2"]
+
+
+def test_a_pull_that_others_wait_for_goes_on() -> None:
+    """The daemon pulls an image once for all who ask."""
+    docker = Docker()
+    for id in ("t1", "t2"):
+        docker.ask(Prepare(task(id)), label=id)
+    docker.ask_at(SECOND, Stop(task("t1")), label="stop")
+    docker.world.until(9 * SECOND)
+
+    assert docker.times(ImagePulled) == [2 * SECOND]
+    assert [(label, at) for label, *_, at in docker.answers] == [
+        ("t1", SECOND),
+        ("stop", SECOND),
+        ("t2", 2 * SECOND),
+    ]
+    assert list(docker.engine.containers) == ["t2"]
+
+
+def test_a_task_that_asks_again_waits_for_the_same_pull() -> None:
+    """Prepare is idempotent: the pull survives that its first asker was cancelled."""
+    docker = Docker()
+    docker.ask(Prepare(task("t1")), label="first")
+    docker.ask_at(SECOND, Prepare(task("t1")), label="again")
+    docker.world.until(9 * SECOND)
+
+    assert docker.times(ImagePulled) == [2 * SECOND]
+    assert [(label, at) for label, *_, at in docker.answers] == [("first", 2 * SECOND), ("again", 2 * SECOND)]
+
+
+# ---- health ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("able", "at", "health"), [(0, 2, "healthy"), (100, 6, "unhealthy")])
+def test_the_verdict_of_a_health_check_is_told(able: int, at: int, health: str) -> None:
+    """moby daemon/health.go: the first probe after an interval; three failures in a row."""
+    docker = Docker()
+    docker.engine.images.add("nginx")
+    checked = task("t1", start=(0, 0), health=(able * SECOND, able * SECOND))
+    check = HealthConfig(("CMD", "true"), interval=2 * SECOND)
+    checked = checked.evolve(spec=replace(checked.spec, container=replace(checked.spec.container, healthcheck=check)))
+    docker.ask(Prepare(checked), Start(checked))
+    docker.world.until(60 * SECOND)
+
+    told = [(r.at // SECOND, r.event) for r in docker.world.trace.of(ContainerHealthChanged)]
+    assert told == [(at, ContainerHealthChanged("a", "t1", "web.1", "web", health))]
+    started = next(docker.world.trace.of(ContainerStarted))
+    assert next(docker.world.trace.of(ContainerHealthChanged)).cause == started.seq
 
 
 # ---- start, run, exit ------------------------------------------------------------------------------------------
