@@ -4,37 +4,54 @@ SwarmKit agent/agent.go and agent/session.go. One session at a time: any error i
 stream fails it; the agent then tries again with the same session id, after a random backoff, at a manager drawn by
 weight. Without managers its tasks run on, and may end; the reports go out later.
 
-Leaves out: the look at the node's description every 20 s (a simulated host does not change), log streams, and the
-gossip keys of the session message.
+Leaves out: log streams. Gossip keys are kept as the session messages bring them; that gossip without a common key is
+cut is not modelled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..api.heartbeat import DEFAULT_PERIOD, Pulse, catch_up, first_pulse
 from ..api.messages import (
+    AgentFailed,
     AssignmentsMessage,
     AssignmentsRequest,
     HeartbeatRequest,
+    LeaveSwarm,
     NodeNews,
     Recertified,
+    Redescribed,
     Rouse,
     SessionEnded,
     SessionMessage,
     SessionRequest,
     UpdateTaskStatusRequest,
+    UpdateVolumeStatusRequest,
 )
-from ..api.objects import Config, Node, NodeDescription, Secret, Task, TaskStatus
+from ..api.objects import Config, EncryptionKey, Node, NodeDescription, Secret, Task, TaskStatus
 from ..errors import ApiError
 from ..machine import Address, Disturbed, Handler, Machine, Micros, Outbox
 from ..trace.events import SessionFailed
 from .controller import Binding
 from .reporter import Reporter
 from .service_binding import ServiceBinding
-from .session import RPC_TIMEOUT, WEIGHT_OBSERVED, Remotes, next_backoff
+from .session import RPC_TIMEOUT, WEIGHT_OBSERVED, FirstSessionTracker, Remotes, SessionTracker, next_backoff
+from .volumes import TIMER, Volumes
 from .worker import Worker
+
+
+class HandedOver(NamedTuple):
+    """What an agent of a cluster that is handed over formed has: its session, and who is on the ingress network."""
+
+    session_id: str
+    manager: str
+    node: Node
+    on_ingress: tuple[str, ...]
+
+
+NODE_UPDATE_PERIOD: Micros = 20_000_000
 
 
 class Agent(Machine):
@@ -47,9 +64,10 @@ class Agent(Machine):
         description: NodeDescription,
         managers: tuple[str, ...],
         local_manager: Callable[[], bool],
-        formed: tuple[str, str, Node] | None = None,
+        formed: HandedOver | None = None,
         addr: str = "",
         heartbeat_period: Micros = DEFAULT_PERIOD,
+        tracker: SessionTracker | None = None,
     ) -> None:
         self.addr = addr
         self.heartbeat_period = heartbeat_period  # of a cluster that is handed over; else the dispatcher says it
@@ -58,27 +76,37 @@ class Agent(Machine):
         self.description = description
         self.remotes = Remotes(managers)
         self.local_manager = local_manager
-        self.formed = formed  # (session id, manager, node) of a cluster that is handed over
+        self.formed = formed
         self.node: Node | None = None
         self.session_id = ""
         self.manager = ""  # empty: no session
+        self.keys: tuple[EncryptionKey, ...] = ()  # of gossip and the data plane, as this node knows them
         self.secrets: dict[str, Secret] = {}
         self.configs: dict[str, Config] = {}
         self.reporter = Reporter()
         self.service_binding = binding = ServiceBinding(host)
-        self.binding = Binding(self._attached, binding.activate, binding.disable, binding.remove)
+        self.volumes = Volumes(lambda: self.secrets, self._volume_gone)
+        self.binding = Binding(
+            self._attached, binding.activate, binding.disable, binding.remove, self.volumes.ready_for
+        )
         self.worker = Worker(self.binding, self._queue_report)
         self._applied = ""
         self._dozing: Pulse | None = None
         self._backoff: Micros = 0
         self._epoch = 0
+        self.tracker = tracker or FirstSessionTracker()
+        self._unpublished: dict[str, None] = {}  # volumes that it let go of, until a dispatcher knows
+        self._redescribed: NodeDescription | None = None
+        self._root = description.tls_issuer  # that the node was told of last
+        self._started_at: Micros = 0
 
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
+        self._started_at = out.now
         self.worker.restore(saved, out)
         if self.formed is not None:
-            self.session_id, self.manager, self.node = self.formed
+            self.session_id, self.manager, self.node, on_ingress = self.formed
             self._applied = "1"
-            self.service_binding.attachments(self.node, out, formed=True)
+            self.service_binding.attachments(self.node, out, on_ingress)
             pulse = first_pulse(self.session_id, out, self.heartbeat_period)
             if out.quiet(*self.remotes.weights):
                 self._dozing = pulse
@@ -109,8 +137,10 @@ class Agent(Machine):
                     raise ApiError("Unavailable", "no remote hosts provided")
                 request = SessionRequest(self.node_id, self.description, self.session_id, self.addr)
                 message = yield out.call(Address(manager, "dispatcher"), request, RPC_TIMEOUT)
-            except ApiError:
+            except ApiError as error:
                 self._observe_failure(manager)
+                if self._gives_up(error, out):
+                    return
                 self._backoff = next_backoff(self._backoff)
                 continue
             if epoch == self._epoch:
@@ -119,6 +149,7 @@ class Agent(Machine):
 
     def _established(self, manager: str, message: SessionMessage, out: Outbox) -> None:
         self.manager = manager
+        self.tracker.established()
         self._backoff = 0
         self._session_message(message, out)
         out.start(self._beat(out))
@@ -127,6 +158,17 @@ class Agent(Machine):
             self._queue_report(id, managed.status, out)
         if self.reporter.ready:  # also what became of tasks that are gone
             out.set_timer("report", 0)
+        if self._unpublished:
+            out.start(self._report_volumes(out))
+
+    def _gives_up(self, error: ApiError, out: Outbox) -> bool:
+        """A session was closed: shall there be no other (agent.go `run`, the session tracker)?"""
+        self.tracker.failed(error)
+        fatal = self.tracker.closed()
+        if fatal is not None:
+            self._epoch += 1
+            out.tell("node", AgentFailed(fatal))
+        return fatal is not None
 
     def _open_assignments(self, out: Outbox) -> Generator[Any, Any, None]:
         epoch = self._epoch
@@ -169,6 +211,8 @@ class Agent(Machine):
             return
         out.emit(SessionFailed(self.host, self.manager, why))
         self._close(out)
+        if self._gives_up(ApiError("Unavailable", why), out):
+            return
         self._backoff = next_backoff(self._backoff)
         out.start(self._connect(out))
 
@@ -191,10 +235,39 @@ class Agent(Machine):
         if manager and manager != self.host:
             self.remotes.observe(manager, -WEIGHT_OBSERVED)
 
+    def _leave(self, out: Outbox) -> None:
+        """Its session ends without a word, and no other follows; an empty complete assignment removes all tasks."""
+        self._epoch += 1
+        self._close(out)
+        out.cancel_timer("report")
+        self.worker.replace((), out)
+
+    # -- what the node says of itself --
+    def _recertified(self, message: Recertified, out: Outbox) -> None:
+        same = message.issuer == self.description.tls_issuer
+        self.description = self.description.evolve(tls_issuer=message.issuer)
+        if message.anew or not same:
+            self._reconnect(out)
+
+    def _look_at(self, description: NodeDescription, out: Outbox) -> None:
+        """The node is looked at every 20 s (agent.go `nodeUpdatePeriod`); while nothing changed that costs nothing."""
+        self._redescribed = description
+        out.set_timer("describe", NODE_UPDATE_PERIOD - (out.now - self._started_at) % NODE_UPDATE_PERIOD)
+
+    def _describe(self, out: Outbox) -> None:
+        new, self._redescribed = self._redescribed, None
+        if new is not None and new != self.description:
+            self.description = new
+            self._reconnect(out)
+
     # -- stimuli --
     def on_timer(self, name: Any, out: Outbox) -> Handler:
         if name == "heartbeat":
             out.start(self._beat(out))
+        elif name == TIMER:
+            self.volumes.go_on(out)
+        elif name == "describe":
+            self._describe(out)
         elif self.reporter.ready and self.manager:
             out.start(self._send_reports(out))
         return None
@@ -204,7 +277,11 @@ class Agent(Machine):
         if kind is Disturbed:
             self._disturbed(out)
         elif kind is Recertified:
-            self._reconnect(out)
+            self._recertified(message, out)
+        elif kind is Redescribed:
+            self._look_at(message.description, out)
+        elif kind is LeaveSwarm:
+            self._leave(out)
         if not self.manager or src.node != self.manager:
             return None  # of a session that is over
         if kind is AssignmentsMessage:
@@ -228,12 +305,21 @@ class Agent(Machine):
         before, known = self.node, tuple(self.remotes.weights)
         self.node = message.node
         self.remotes.announce(message.managers)
+        self._take_keys(message.network_keys)
         self._disturbed(out)  # a manager that it had not heard of may be in trouble
         if message.node is None:
             return
         self.service_binding.attachments(message.node, out)
-        if not _same(before, message.node) or known != tuple(self.remotes.weights):
-            out.tell("node", NodeNews(message.node, message.managers))
+        others = known != tuple(self.remotes.weights) or message.root != self._root
+        if others or not _same(before, message.node):
+            self._root = message.root
+            out.tell("node", NodeNews(message.node, message.managers, message.root))
+
+    def _take_keys(self, keys: tuple[EncryptionKey, ...]) -> None:
+        """All of them, if one is new by its Lamport time; else the agent keeps what it has, as while it is cut off."""
+        known = {key.lamport for key in self.keys}
+        if any(key.lamport not in known for key in keys):
+            self.keys = keys
 
     def _assignments(self, message: AssignmentsMessage, out: Outbox) -> None:
         if message.complete:
@@ -241,6 +327,7 @@ class Agent(Machine):
             self.configs = {c.id: c for c in message.configs}
             self._applied = message.results_in
             self.worker.replace(message.tasks, out)
+            self.volumes.replace(message.volumes, message.removed_volumes, out)
             return
         if message.applies_to != self._applied:  # a gap: everything anew
             out.start(self._open_assignments(out))
@@ -257,6 +344,24 @@ class Agent(Machine):
             self.secrets.pop(id, None)
         for id in message.removed_configs:
             self.configs.pop(id, None)
+        self.volumes.update(message.volumes, message.removed_volumes, out)
+
+    # -- volumes that are gone from here --
+    def _volume_gone(self, id: str, out: Outbox) -> None:
+        self._unpublished[id] = None
+        if self.manager:
+            out.start(self._report_volumes(out))
+
+    def _report_volumes(self, out: Outbox) -> Generator[Any, Any, None]:
+        epoch, ids = self._epoch, tuple(self._unpublished)
+        request = UpdateVolumeStatusRequest(self.node_id, self.session_id, ids)
+        try:
+            yield out.call(Address(self.manager, "dispatcher"), request, RPC_TIMEOUT)
+        except ApiError as error:
+            return self._fail(error.text, epoch, out)
+        for id in ids:
+            self._unpublished.pop(id, None)
+        return None
 
     # -- reports: all that changed in one instant goes in one request --
     def _queue_report(self, task_id: str, status: TaskStatus, out: Outbox) -> None:

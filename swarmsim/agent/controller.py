@@ -14,6 +14,7 @@ from ..api.health import Health, health_check
 from ..api.objects import Task, TaskStatus
 from ..api.states import TaskState
 from ..machine import Micros, Outbox
+from . import runtimes
 
 S = TaskState
 
@@ -22,6 +23,9 @@ S = TaskState
 CONVERGE_DELAY: Micros = 2_000_000
 ATTACHMENT_POLL: Micros = 100_000
 ATTACHMENT_LIMIT: Micros = 30_000_000
+VOLUME_POLL: Micros = 100_000
+VOLUME_LIMIT: Micros = 300_000_000
+NO_VOLUME = "context deadline exceeded"
 UNHEALTHY = "dockerexec: unhealthy container"
 NO_ATTACHMENT = "node is missing network attachments, ip addresses may be exhausted"
 
@@ -45,11 +49,12 @@ class Binding(NamedTuple):
     activate: Callable[[Task, Outbox], None]
     disable: Callable[[Task, Outbox], None]
     remove: Callable[[Task, Outbox], None]
+    has_volumes: Callable[[Task], bool] = lambda task: True
 
 
 def has_binding(task: Task) -> bool:
     """Does traffic reach the task by a virtual IP or a published port?"""
-    return bool(task.networks)
+    return bool(task.networks) and task.spec.runtime is None
 
 
 def do(
@@ -60,6 +65,9 @@ def do(
     `cancelled()`: has a change of the task begun another step meanwhile? Then nothing more is asked of the engine.
     """
     state = status.state
+    if task.spec.runtime is not None:
+        step = runtimes.advance(task, state)
+        return None if step is None else Step(*step)
     try:
         if task.desired_state >= S.SHUTDOWN:
             return None if state >= S.COMPLETE else (yield from _shut_down(task, binding, out))
@@ -74,12 +82,13 @@ def do(
 def _advance(
     task: Task, state: TaskState, binding: Binding, cancelled: Cancelled, out: Outbox
 ) -> Generator[Any, Any, Step | None]:
-    if state == S.ASSIGNED:
+    if state <= S.ASSIGNED:  # whatever is desired: taking it on is part of making its controller (`Resolve`)
         return Step(S.ACCEPTED, "accepted")
     if state == S.ACCEPTED:
         return Step(S.PREPARING, "preparing") if state < task.desired_state else None
     if state == S.PREPARING:
         yield from _await_attachments(task, binding, cancelled, out)
+        yield from _await_volumes(task, binding, cancelled, out)
         if cancelled():
             return None
         yield out.execute(Prepare(task))
@@ -130,6 +139,16 @@ def _await_attachments(task: Task, binding: Binding, cancelled: Cancelled, out: 
             raise ContainerError(NO_ATTACHMENT)
         yield out.sleep(ATTACHMENT_POLL)
         waited += ATTACHMENT_POLL
+
+
+def _await_volumes(task: Task, binding: Binding, cancelled: Cancelled, out: Outbox) -> Generator[Any, Any, None]:
+    """Its cluster volumes come by themselves, after the controller published them (`waitClusterVolumes`)."""
+    waited = 0
+    while not binding.has_volumes(task) and not cancelled():
+        if waited >= VOLUME_LIMIT:
+            raise ContainerError(NO_VOLUME)
+        yield out.sleep(VOLUME_POLL)
+        waited += VOLUME_POLL
 
 
 def shut_down(task: Task, binding: Binding, out: Outbox) -> Generator[Any, Any, int | None]:

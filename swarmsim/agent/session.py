@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
+from typing import Protocol
 
+from ..errors import ApiError
 from ..machine import Micros
 
 WEIGHT_OBSERVED = 10
@@ -55,3 +57,37 @@ class Remotes:
 def next_backoff(backoff: Micros) -> Micros:
     """100, 300, 700, 1500, 3100, 6300, 8000 ms; the wait is uniform in [0, backoff)."""
     return min(BACKOFF_BASE + 2 * backoff, BACKOFF_MAX)
+
+
+class SessionTracker(Protocol):
+    """Is told what becomes of an agent's sessions, and may end the agent (agent/config.go `SessionTracker`)."""
+
+    def established(self) -> None: ...
+
+    def failed(self, error: ApiError) -> None: ...
+
+    def closed(self) -> ApiError | None:
+        """The error that the agent shall end with, None: it tries again."""
+
+
+class FirstSessionTracker:
+    """A node that never had a session and whose certificate nobody trusts need not try again.
+
+    SwarmKit node/node.go `firstSessionErrorTracker`.
+    """
+
+    def __init__(self) -> None:
+        self._past_first_session = False
+        self._error: ApiError | None = None
+
+    def established(self) -> None:
+        self._past_first_session = True
+
+    def failed(self, error: ApiError) -> None:
+        self._error = error
+
+    def closed(self) -> ApiError | None:
+        error = self._error
+        if self._past_first_session or error is None or error.code != "Internal":
+            return None
+        return error if error.text.startswith("connection error") and "transport: x509:" in error.text else None

@@ -43,12 +43,12 @@ class Worker:
             out.start(self._run(managed, out))
 
     def replace(self, tasks: tuple[tuple[Task, int], ...], out: Outbox) -> None:
-        """A complete assignment: tasks that are not listed are removed."""
+        """A complete assignment: tasks that are not listed are removed, after the others have begun (`reconcile`)."""
         listed = {task.id for task, _ in tasks}
-        for id in [id for id in self.tasks if id not in listed]:
-            self.remove(id, out)
         for task, cause in tasks:
             self.assign(task, cause, out)
+        for id in [id for id in self.tasks if id not in listed]:
+            self.remove(id, out)
 
     def assign(self, task: Task, cause: int, out: Outbox) -> None:
         out.cause = cause or out.cause
@@ -59,6 +59,7 @@ class Worker:
             return  # never goes back
         elif task.desired_state == managed.task.desired_state and task.spec == managed.task.spec:
             managed.task = task
+            self._save(managed, out)
             return
         managed.task = task
         self._save(managed, out)

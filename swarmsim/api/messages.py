@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from .csi import VolumeAssignment
 from .objects import Config, EncryptionKey, Node, NodeDescription, Secret, Task, TaskStatus
-from .specs import ClusterSpec, ConfigSpec, Micros, NetworkSpec, NodeSpec, SecretSpec, ServiceSpec
-from .states import Availability
+from .specs import ClusterSpec, ConfigSpec, Micros, NetworkSpec, NodeSpec, SecretSpec, ServiceSpec, VolumeSpec
+from .states import Availability, Membership, NodeRole, TaskState
 
 # ---- between managers ------------------------------------------------------------------------------------
 
@@ -80,10 +81,39 @@ class RenewCertificate(NamedTuple):
     node_id: str
 
 
+class GetRootCaCertificate(NamedTuple):
+    """CA.GetRootCACertificate, by anybody. Answered with a `RootCaAnswer`."""
+
+
+class RootCaAnswer(NamedTuple):
+    """The root in force: its name, and the digest that join tokens have of it."""
+
+    name: str
+    digest: str
+
+
 class CertificateStatus(NamedTuple):
     """NodeCA.NodeCertificateStatus: waits until the certificate is issued. Answered with its `Certificate`."""
 
     node_id: str
+
+
+class GetUnlockKey(NamedTuple):
+    """CA.GetUnlockKey, for managers only. Answered with an `UnlockKey`."""
+
+    node_id: str
+
+
+class UnlockKey(NamedTuple):
+    """`key` empty: autolock is off. `version` is the cluster object's, by which managers tell newer keys from older."""
+
+    key: str
+    version: int
+
+    @property
+    def shown(self) -> str:
+        """As the raw API renders it (manager/encryption `HumanReadableKey`)."""
+        return f"SWMKEY-1-{self.key}"
 
 
 # ---- Dispatcher (manager/dispatcher) ------------------------------------------------------------------------
@@ -106,6 +136,7 @@ class SessionMessage(NamedTuple):
     managers: tuple[str, ...]  # host names of all Raft members
     network_keys: tuple[EncryptionKey, ...]
     ca_digest: str
+    root: str = ""  # the name of the root in force
 
 
 class SessionEnded(NamedTuple):
@@ -137,7 +168,15 @@ class UpdateTaskStatusRequest(NamedTuple):
 
     node_id: str
     session_id: str
-    updates: tuple[tuple[str, TaskStatus, int], ...]
+    updates: tuple[tuple[str, TaskStatus | None, int], ...]
+
+
+class UpdateVolumeStatusRequest(NamedTuple):
+    """Dispatcher.UpdateVolumeStatus: the node has let go of these volumes, by id. Answered with None."""
+
+    node_id: str
+    session_id: str
+    unpublished: tuple[str, ...]
 
 
 class AssignmentsRequest(NamedTuple):
@@ -159,6 +198,8 @@ class AssignmentsMessage(NamedTuple):
     removed_tasks: tuple[str, ...] = ()
     removed_secrets: tuple[str, ...] = ()
     removed_configs: tuple[str, ...] = ()
+    volumes: tuple[VolumeAssignment, ...] = ()
+    removed_volumes: tuple[VolumeAssignment, ...] = ()
 
 
 class ToAgent(NamedTuple):
@@ -226,6 +267,10 @@ class GetNode(NamedTuple):
     node: str
 
 
+class ListManagers(NamedTuple):
+    """What ListNodes says of the managers: (node id, can the leader reach it?) of each member (`ManagerStatus`)."""
+
+
 class GetTask(NamedTuple):
     task_id: str
 
@@ -276,6 +321,46 @@ class RemoveConfig(NamedTuple):
     config_id: str
 
 
+class CreateVolume(NamedTuple):
+    """A cluster (CSI) volume: `docker volume create --driver` with any of the flags of cluster volumes."""
+
+    spec: VolumeSpec | None
+
+
+class UpdateVolume(NamedTuple):
+    """Only its labels and its availability may change."""
+
+    volume_id: str
+    version: int | None
+    spec: VolumeSpec | None
+
+
+class RemoveVolume(NamedTuple):
+    """Without `force` it is marked, and goes when its driver has deleted it."""
+
+    volume_id: str
+    force: bool = False
+
+
+class GetVolume(NamedTuple):
+    """By id or name. Answered with the volume object."""
+
+    volume: str
+
+
+class AttachNetwork(NamedTuple):
+    """ResourceAllocator.AttachNetwork, by any node: its own container joins a network. Answered with a task's id."""
+
+    node_id: str
+    container_id: str
+    network: str  # id or name
+
+
+class DetachNetwork(NamedTuple):
+    node_id: str
+    attachment_id: str
+
+
 class UpdateCluster(NamedTuple):
     """`docker swarm update`, `swarm join-token --rotate`, `swarm unlock-key --rotate`: of the cluster "default"."""
 
@@ -287,9 +372,79 @@ class UpdateCluster(NamedTuple):
 
 
 class ListObjects(NamedTuple):
-    """Docker's `ls`: `kind` is a table of the store. Answered with a tuple of objects."""
+    """Docker's `ls`: `kind` is a table of the store. Answered with a tuple of objects, in the order of their ids.
+
+    Each filter that is given must be met, by any of its words; of labels (and `node_labels`, of a node's spec) all are
+    needed, an empty value stands for any. Names are compared letter by letter.
+    """
 
     kind: str
+    names: tuple[str, ...] = ()
+    name_prefixes: tuple[str, ...] = ()
+    id_prefixes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()  # of a node its engine's, of a task its service's
+    # Of nodes:
+    node_labels: tuple[tuple[str, str], ...] = ()
+    roles: tuple[NodeRole, ...] = ()
+    memberships: tuple[Membership, ...] = ()
+    # Of tasks:
+    services: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
+    desired_states: tuple[TaskState, ...] = ()
+
+
+class GetNetwork(NamedTuple):
+    """By id or name, as the next three."""
+
+    network: str
+
+
+class GetSecret(NamedTuple):
+    """Answered without its data."""
+
+    secret: str
+
+
+class GetConfig(NamedTuple):
+    config: str
+
+
+class GetCluster(NamedTuple):
+    """Answered without keys."""
+
+    cluster: str = "default"
+
+
+# ---- Watch (manager/watchapi) ---------------------------------------------------------------------------------
+
+
+class WatchEntry(NamedTuple):
+    """Of what a client wants to hear: `actions` are CREATE, UPDATE, REMOVE, none: all; `ids`, none: all objects."""
+
+    kind: str
+    actions: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+class WatchRequest(NamedTuple):
+    """Watch.Watch. Answered with an empty `WatchMessage`; others are pushed. `resume_from`: after which version."""
+
+    entries: tuple[WatchEntry, ...]
+    resume_from: int | None = None
+    include_old_object: bool = False
+
+
+class WatchEvent(NamedTuple):
+    action: str
+    object: Any
+    old_object: Any
+
+
+class WatchMessage(NamedTuple):
+    """What one commit changed."""
+
+    events: tuple[WatchEvent, ...]
+    version: int | None
 
 
 # ---- within one manager --------------------------------------------------------------------------------------
@@ -303,6 +458,10 @@ class Committed(NamedTuple):
 
     index: int  # type: ignore[assignment]
     changes: tuple[Any, ...]
+
+
+class StoreNews(NamedTuple):
+    """To the watch API of this manager: somebody watches its store, and it has changed."""
 
 
 class LeadershipChanged(NamedTuple):
@@ -328,15 +487,38 @@ class ManagerFailed(NamedTuple):
     why: str
 
 
+class LeaveSwarm(NamedTuple):
+    """To the agent of this node: all its tasks go, and no manager hears of it (agent/agent.go `Leave`)."""
+
+
 class NodeNews(NamedTuple):
-    """The agent tells its node what the dispatcher says of it, and which managers there are (node/node.go)."""
+    """The agent tells its node what the dispatcher says: what it is, which managers there are, which root (node.go)."""
 
     node: Node
     managers: tuple[str, ...]
+    root: str = ""
 
 
 class Recertified(NamedTuple):
-    """A node tells its agent that it has another certificate: the session begins anew, with new TLSInfo."""
+    """A node tells its agent that it has another certificate: the session begins anew, with new TLSInfo.
+
+    Only if another root issued it than before, unless `anew` says that more has changed.
+    """
+
+    issuer: str = ""
+    anew: bool = False
+
+
+class Redescribed(NamedTuple):
+    """To an agent: its node is another than it said (a hostname, a label of the engine, a plugin)."""
+
+    description: NodeDescription
+
+
+class AgentFailed(NamedTuple):
+    """The agent tells its node that it will not try again (agent.go `a.err`)."""
+
+    error: Exception
 
 
 class KeepAlive(NamedTuple):

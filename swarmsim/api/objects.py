@@ -24,11 +24,14 @@ from .specs import (
     Platform,
     PortConfig,
     Resources,
+    RootCertificate,
     SecretSpec,
     ServiceSpec,
     TaskSpec,
+    Topology,
+    VolumeSpec,
 )
-from .states import IssuanceState, NodeRole, NodeState, TaskState, UpdateState
+from .states import IssuanceState, NodeRole, NodeState, PublishState, TaskState, UpdateState
 
 Copier = Callable[[Any, Any], None]
 _COPIERS: dict[type, Copier] = {}
@@ -91,6 +94,15 @@ class Endpoint(Evolving):
 
 
 @dataclass(slots=True)
+class VolumeAttachment(Evolving):
+    """Which cluster volume the scheduler chose for a mount of the task."""
+
+    id: str
+    source: str
+    target: str
+
+
+@dataclass(slots=True)
 class Task(Evolving):
     """One attempt to run a service's container: it is never restarted, only replaced.
 
@@ -114,6 +126,7 @@ class Task(Evolving):
     log_driver: Driver | None = None
     assigned_generic: tuple[GenericResource, ...] = ()
     job_iteration: int | None = None
+    volumes: tuple[VolumeAttachment, ...] = ()
     version: int = 0
     created_at: Micros = 0
     updated_at: Micros = 0
@@ -124,7 +137,11 @@ class Task(Evolving):
 
     @property
     def name(self) -> str:
-        """`web.3`, or `agent.w1` for a task that is bound to its node."""
+        """`web.3`, or `agent.w1` for a task of slot 0 (docker/cli task/print.go).
+
+        So the first task of a replicated job, whose slots begin with 0, is named after its node, too: `job.w1`, then
+        `job.1`, `job.2`; and it is `job.` until it has one.
+        """
         return f"{self.service_name}.{self.slot or self.node_id}"
 
 
@@ -169,6 +186,16 @@ BUILT_IN = (
 
 
 @dataclass(slots=True)
+class NodeCsiInfo(Evolving):
+    """What a CSI driver on a node says of it: the driver's own id for the node, and where the node is."""
+
+    plugin: str
+    node_id: str = ""
+    topology: Topology | None = None
+    max_volumes: int = 0
+
+
+@dataclass(slots=True)
 class NodeDescription(Evolving):
     """What a node says of itself when it registers."""
 
@@ -179,6 +206,7 @@ class NodeDescription(Evolving):
     engine_version: str = "28.2.2"
     plugins: tuple[tuple[str, str], ...] = BUILT_IN
     tls_issuer: str = ""
+    csi: tuple[NodeCsiInfo, ...] = ()
 
 
 @dataclass(slots=True)
@@ -198,6 +226,7 @@ class Certificate(Evolving):
     serial: int = 0
     issuer: str = ""
     not_after: Micros = 0
+    vouched_by: str = ""  # the root that cross-signed the issuer, if another one was in force then
 
 
 @dataclass(slots=True)
@@ -239,8 +268,11 @@ class Network(Evolving):
 
 @dataclass(slots=True)
 class Secret(Evolving):
+    """`internal`: a driver's value for one task, of which only that task's node knows."""
+
     id: str
     spec: SecretSpec
+    internal: bool = False
     version: int = 0
     created_at: Micros = 0
     updated_at: Micros = 0
@@ -261,6 +293,72 @@ class Config(Evolving):
     @property
     def name(self) -> str:
         return self.spec.name
+
+
+@dataclass(slots=True)
+class VolumeInfo(Evolving):
+    """What the driver said when it had created the volume: `volume_id` is the driver's own name of it."""
+
+    volume_id: str
+    capacity_bytes: int = 0
+    context: Mapping[str, str] = field(default_factory=dict)
+    topologies: tuple[Topology, ...] = ()  # where it is accessible; none: everywhere
+
+
+@dataclass(slots=True)
+class VolumePublishStatus(Evolving):
+    """A volume's life on one node. `context` is what the driver's controller gave for it."""
+
+    node_id: str
+    state: PublishState = PublishState.PENDING_PUBLISH
+    message: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Volume(Evolving):
+    """A cluster (CSI) volume. `info` None: the driver has not created it yet, so no task can use it."""
+
+    id: str
+    spec: VolumeSpec
+    publish_status: tuple[VolumePublishStatus, ...] = ()
+    info: VolumeInfo | None = None
+    pending_delete: bool = False
+    version: int = 0
+    created_at: Micros = 0
+    updated_at: Micros = 0
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(slots=True)
+class RootRotation(Evolving):
+    """The root that a cluster is on its way to. `cross_signed`: its certificate, signed by the present root."""
+
+    ca_cert: RootCertificate
+    ca_key: str
+    cross_signed: RootCertificate
+
+
+@dataclass(slots=True)
+class RootCa(Evolving):
+    """The root of trust. `ca_key` empty: only an external CA can sign."""
+
+    ca_cert: RootCertificate
+    ca_key: str = ""
+    rotation: RootRotation | None = None
+    last_forced_rotation: int = 0
+
+    @property
+    def signer(self) -> RootCertificate:
+        """Who issues certificates: during a rotation already the next root (ca/reconciler.go `IssuerFromAPIRootCA`)."""
+        return self.ca_cert if self.rotation is None else self.rotation.ca_cert
+
+
+#: Of a cluster object whose maker does not care.
+FIRST_ROOT = RootCa(RootCertificate("root", "root-key"), "root-key")
 
 
 @dataclass(slots=True)
@@ -285,6 +383,7 @@ class Cluster(Evolving):
     lamport: int = 0
     unlock_key: str = ""
     blacklisted: tuple[tuple[str, Micros], ...] = ()  # (node id, certificate's expiry)
+    root: RootCa = field(default_factory=lambda: FIRST_ROOT)
     version: int = 0
     created_at: Micros = 0
     updated_at: Micros = 0
@@ -294,4 +393,4 @@ class Cluster(Evolving):
         return self.spec.name
 
 
-StoreObject = Task | Service | Node | Network | Secret | Config | Cluster
+StoreObject = Task | Service | Node | Network | Secret | Config | Cluster | Volume

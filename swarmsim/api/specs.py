@@ -44,6 +44,22 @@ class ResolutionMode(IntEnum):
     DNSRR = 1
 
 
+class VolumeScope(IntEnum):
+    """On how many nodes at once a cluster volume may be used (api/types.proto `VolumeAccessMode.Scope`)."""
+
+    SINGLE_NODE = 0
+    MULTI_NODE = 1
+
+
+class VolumeSharing(IntEnum):
+    """By how many tasks at once, and how (api/types.proto `VolumeAccessMode.Sharing`)."""
+
+    NONE = 0
+    READ_ONLY = 1
+    ONE_WRITER = 2
+    ALL = 3
+
+
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
     """`condition` ANY is the default of a service without a policy; `delay` None means 5 s (api/defaults)."""
@@ -157,13 +173,17 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class FileReference:
-    """A secret or a config that a container mounts: `name` in the cluster, `target` file, owner and mode."""
+    """A secret or a config that a container mounts: `name` in the cluster, `target` file, owner and mode.
+
+    `id` empty: the one that has the name when the service is created; a file in use cannot be removed.
+    """
 
     name: str
     target: str
     uid: str = "0"
     gid: str = "0"
     mode: int = 0o444
+    id: str = ""
 
 
 Times = tuple[Micros, Micros]  # both ends included; equal ends: always that
@@ -174,7 +194,7 @@ class ContainerBehaviour:
     """How the simulated container of a task behaves (`x-sim`, SCENARIOS.md section 5). Assumed, not measured.
 
     `run` None: until it is told to stop. `on_stop`: what a container that is told to stop ends as. `health`: how long
-    after its start a container's health check succeeds, where it has one.
+    after its start a container's health check succeeds, where it has one. `fail`: what fails, after its time.
     """
 
     pull: Times = (2_000_000, 2_000_000)
@@ -184,6 +204,7 @@ class ContainerBehaviour:
     exit: int = 0
     on_stop: str = "shutdown"  # or "complete"
     health: Times = (0, 0)
+    fail: str = "none"  # or "pull", "start"
 
 
 DEFAULT_BEHAVIOUR = ContainerBehaviour()
@@ -221,7 +242,28 @@ class Driver:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkAttachmentSpec:
+    """No container of the swarm's: a node's own container, `container_id`, is attached to a network (`docker run`)."""
+
+    container_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class GenericRuntimeSpec:
+    """Something else than a container; `payload` is (type, content), None where it is missing."""
+
+    kind: str
+    payload: tuple[str, bytes] | None = None
+
+
+#: What stands in `TaskSpec.container` of a task that runs no container: see `TaskSpec.runtime`.
+NO_CONTAINER = ContainerSpec("")
+
+
+@dataclass(frozen=True, slots=True)
 class TaskSpec:
+    """`runtime`: what runs in place of a container, if not None; `container` is then `NO_CONTAINER`."""
+
     container: ContainerSpec
     resources: ResourceRequirements | None = None
     restart: RestartPolicy | None = None
@@ -229,6 +271,7 @@ class TaskSpec:
     log_driver: Driver | None = None
     networks: tuple[NetworkAttachmentConfig, ...] = ()
     force_update: int = 0
+    runtime: NetworkAttachmentSpec | GenericRuntimeSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,21 +335,75 @@ class NetworkSpec:
     ingress: bool = False
     ipam: tuple[IpamConfig, ...] = ()
     enable_ipv6: bool = False
+    ipam_driver: str = ""  # "": the default one, as `default`
 
 
 @dataclass(frozen=True, slots=True)
 class SecretSpec:
+    """`templating`: a node expands the data for each task before it is mounted; no manager looks into it."""
+
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     data: bytes = b""
     driver: Driver | None = None
+    templating: Driver | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigSpec:
+    """`templating`: as in `SecretSpec`."""
+
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
     data: bytes = b""
+    templating: Driver | None = None
+
+
+Topology = Mapping[str, str]  # of a node or a volume, as a driver tells it: `region` -> `R1`, `zone` -> `Z1`
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeAccessMode:
+    """`access`: `mount` (a file system) or `block` (a device); empty where the user said neither."""
+
+    scope: VolumeScope = VolumeScope.SINGLE_NODE
+    sharing: VolumeSharing = VolumeSharing.NONE
+    access: str = "mount"
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSecret:
+    """The secret with id `secret`, which the driver knows as `key`."""
+
+    key: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class TopologyRequirement:
+    requisite: tuple[Topology, ...] = ()
+    preferred: tuple[Topology, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityRange:
+    required_bytes: int = 0
+    limit_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """A cluster (CSI) volume (api/specs.proto). Only its labels and its availability may change."""
+
+    name: str
+    driver: Driver | None = None
+    access_mode: VolumeAccessMode | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
+    secrets: tuple[VolumeSecret, ...] = ()
+    accessibility: TopologyRequirement | None = None
+    capacity_range: CapacityRange | None = None
+    availability: Availability = Availability.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +424,35 @@ class RaftSpec:
     behind: Mapping[str, int] = field(default_factory=dict)  # how many of the last entries a member's log lacks
 
 
+YEAR: Micros = 365 * 86_400_000_000
+ROOT_LIFE: Micros = 20 * YEAR  # ca/certificates.go `RootCAExpiration`
+
+
+@dataclass(frozen=True, slots=True)
+class RootCertificate:
+    """A root certificate as state: which it is (`name`), whose key pair it certifies (`key`), and for how long.
+
+    Keys are named, too: a signing key fits the certificate of the same `key`. `signed_by` is another root's name in a
+    certificate that is cross-signed; `count` is how many certificates the user's text holds.
+    """
+
+    name: str
+    key: str
+    not_after: Micros = ROOT_LIFE
+    not_before: Micros = 0
+    signed_by: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalCa:
+    """A signer outside of the swarm. `certificate` None: for the swarm's present root."""
+
+    url: str
+    certificate: RootCertificate | None = None
+    protocol: str = "cfssl"
+
+
 @dataclass(frozen=True, slots=True)
 class ClusterSpec:
     """`swarm:` of a scenario; SwarmKit's defaults (manager/manager.go, manager/state/raft/raft.go)."""
@@ -338,7 +464,12 @@ class ClusterSpec:
     election_tick: int = 10
     snapshot_interval: int = 10_000
     log_entries_for_slow_followers: int = 500
+    keep_old_snapshots: int = 0
     node_cert_expiry: Micros = 90 * 86_400_000_000
+    external_cas: tuple[ExternalCa, ...] = ()
+    signing_ca_cert: RootCertificate | None = None  # the root that is wanted; None: any
+    signing_ca_key: str = ""
+    force_rotate: int = 0  # another number than at the last rotation asks for a new root
     autolock: bool = False
     log_driver: Driver | None = None  # of tasks that name none (api/types.proto `TaskDefaults`)
     raft: RaftSpec = RaftSpec()

@@ -38,7 +38,7 @@ class NodeState(IntEnum):
 
 
 class Availability(IntEnum):
-    """What the operator allows on a node (api/specs.proto NodeSpec.Availability)."""
+    """What the operator allows on a node, or with a volume (api/specs.proto NodeSpec.Availability, VolumeSpec)."""
 
     ACTIVE = 0
     PAUSE = 1
@@ -76,6 +76,15 @@ class UpdateState(IntEnum):
     ROLLBACK_STARTED = 4
     ROLLBACK_PAUSED = 5
     ROLLBACK_COMPLETED = 6
+
+
+class PublishState(IntEnum):
+    """Where a cluster volume is in its life on one node (api/types.proto VolumePublishStatus.State)."""
+
+    PENDING_PUBLISH = 0
+    PUBLISHED = 1
+    PENDING_NODE_UNPUBLISH = 2  # its node's agent must let go of it
+    PENDING_UNPUBLISH = 3  # the driver's controller must
 
 
 class Component(IntEnum):

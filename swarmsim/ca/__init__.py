@@ -4,8 +4,9 @@ Every manager can sign; the leader does. A certificate is modelled as its state:
 signed by which root; keys and bytes are not. All traffic between hosts is mutual TLS, so who holds no certificate
 of this swarm can only ask for one.
 
-Built so far (2026-11-24): join tokens, the first certificate of a node. Renewal, rotation of the root and promotion
-come later.
+`authority` serves join tokens, first certificates, renewals (also those of promotion and demotion) and the unlock key;
+`rotation` replaces the root, `signing` says who can sign. What a node itself does with tokens, roots and certificates
+that near their end is in `tokens`, `root` and `renewal`.
 """
 
 from .authority import Authority

@@ -3,7 +3,7 @@
 Every manager has a Raft member, a store, a proxy and the control API; the leader has the *components* besides, each a
 machine with a driver of its own. The rooms:
 
-    raft_node        turns the Raft core's Ready into persist, send, apply; tells commits to the components
+    raft_node/       turns the Raft core's Ready into persist, send, apply; what is on the disk: `storage`
     proposer         the store's update lock: one transaction at a time through Raft
     proxy            a follower passes requests on to the leader
     controlapi/      what operators ask for, checked by `validation`
@@ -12,6 +12,10 @@ machine with a driver of its own. The rooms:
     allocator/       addresses and ports
     scheduler/       nodes for tasks
     dispatcher/      sessions with the agents: assignments down, statuses and heartbeats up
+    csi              cluster volumes: what the storage drivers' controllers are asked to do
+    drivers          plugins that give secrets their values
+    resourceapi      containers that are no tasks join networks
+    watchapi         streams of what commits change, from now or an earlier version on
 
 A task goes through five stages, and each hands it on by what it writes to the store, never by a call:
 

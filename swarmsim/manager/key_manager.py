@@ -22,15 +22,21 @@ LAMPORT_START_MOST = 65_535
 
 
 class KeyManager(Machine):
-    def __init__(self, node: str, store: MemoryStore) -> None:
+    """`subsystems`: whose keys a new cluster gets; a cluster that has keys keeps those that it has."""
+
+    def __init__(self, node: str, store: MemoryStore, subsystems: tuple[str, ...] = SUBSYSTEMS) -> None:
+        for subsystem in subsystems:
+            if subsystem not in SUBSYSTEMS:
+                raise ValueError(f"no keys for {subsystem}; there are {', '.join(SUBSYSTEMS)}")
         self.node = node
         self.store = store
+        self.subsystems = subsystems
 
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
         out.set_timer("rotate", ROTATION)
         cluster = self.store.cluster
         if cluster is not None and not cluster.network_keys:
-            return self._write(first_keys, out)
+            return self._write(self._first_keys, out)
         return None
 
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
@@ -48,12 +54,15 @@ class KeyManager(Machine):
 
         yield out.update(change)
 
+    def _first_keys(self, cluster: Cluster, out: Outbox) -> Cluster:
+        return first_keys(cluster, out, self.subsystems)
 
-def first_keys(cluster: Cluster, out: Outbox) -> Cluster:
+
+def first_keys(cluster: Cluster, out: Outbox, subsystems: tuple[str, ...] = SUBSYSTEMS) -> Cluster:
     """Three keys for each subsystem, oldest first, from a random point of the Lamport clock."""
     lamport = out.rng.randint(0, LAMPORT_START_MOST)
     keys = []
-    for subsystem in SUBSYSTEMS:
+    for subsystem in subsystems:
         for _ in range(KEYS_PER_SUBSYSTEM):
             lamport += 1
             keys.append(EncryptionKey(subsystem, lamport, new_id(out.rng)))
@@ -66,5 +75,6 @@ def rotated(cluster: Cluster, out: Outbox) -> Cluster:
     for subsystem in dict.fromkeys(key.subsystem for key in cluster.network_keys):
         lamport += 1
         kept = sorted((k for k in cluster.network_keys if k.subsystem == subsystem), key=lambda k: k.lamport)
-        keys += [*kept[1:], EncryptionKey(subsystem, lamport, new_id(out.rng))]
+        kept = kept[-(KEYS_PER_SUBSYSTEM - 1) :]  # where one is missing, none goes
+        keys += [*kept, EncryptionKey(subsystem, lamport, new_id(out.rng))]
     return cluster.evolve(network_keys=tuple(keys), lamport=lamport)

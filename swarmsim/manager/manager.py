@@ -15,6 +15,7 @@ from ..api.messages import LeadershipChanged
 from ..api.objects import Certificate, Cluster, Network, Node
 from ..api.specs import ClusterSpec, NetworkSpec, NodeSpec
 from ..api.states import NodeRole
+from ..ca.root import first_root
 from ..machine import Address, Handler, Machine, Outbox
 from ..store.memory_store import MemoryStore
 from ..store.transaction import NameConflictError
@@ -79,10 +80,10 @@ class Manager(Machine):
     def _bootstrap(self, tx: Any, out: Outbox) -> None:
         """manager.go `becomeLeader`: what must exist; on every later leadership it does, and nothing changes."""
         if not tx.all(Cluster):
-            tx.create(new_cluster(self.spec, out))
+            tx.create(new_cluster(self.spec, out, self.node))
         if tx.get(Node, self.node_id) is None:
             spec = NodeSpec(desired_role=NodeRole.MANAGER)
-            tx.create(Node(self.node_id, spec, certificate=Certificate(role=NodeRole.MANAGER)))
+            tx.create(Node(self.node_id, spec, certificate=_own_certificate(self.node)))
             tx.create(Network(new_id(out.rng), NetworkSpec("ingress", ingress=True)))
         for name in ("bridge", "host"):
             network = Network(new_id(out.rng), predefined_spec(name), predefined=True)
@@ -92,12 +93,21 @@ class Manager(Machine):
                 continue  # there since the first leadership
 
 
+def _own_certificate(host: str) -> Certificate:
+    """The first manager signed it itself."""
+    return Certificate(role=NodeRole.MANAGER, issuer=first_root(host).signer.name)
+
+
 def predefined_spec(name: str) -> NetworkSpec:
     return NetworkSpec(name, {PREDEFINED: "true"}, driver=name)
 
 
-def new_cluster(spec: ClusterSpec, out: Outbox) -> Cluster:
-    """The default cluster object with fresh join tokens (`SWMTKN-1-<digest of the root CA>-<secret>`)."""
+def new_cluster(spec: ClusterSpec, out: Outbox, host: str = "m1") -> Cluster:
+    """The default cluster object with fresh join tokens (`SWMTKN-1-<digest of the root CA>-<secret>`).
+
+    With autolock there is an unlock key from the start. `host` began the swarm, so the root is its own.
+    """
     digest = (new_id(out.rng) + new_id(out.rng))[:50]
     worker, manager = (f"SWMTKN-1-{digest}-{new_id(out.rng)}" for _ in range(2))
-    return Cluster(new_id(out.rng), spec, digest, worker, manager)
+    cluster = Cluster(new_id(out.rng), spec, digest, worker, manager, root=first_root(host))
+    return cluster.evolve(unlock_key=new_id(out.rng)) if spec.autolock else cluster

@@ -22,6 +22,8 @@ DIAL_BACK: Micros = 5 * SECOND
 TRANSFER_LIMIT: Micros = 25 * SECOND
 TRANSFER_POLL: Micros = 100 * MILLISECOND
 
+CHANGES = (ConfChangeType.ADD_NODE, ConfChangeType.REMOVE_NODE, ConfChangeType.UPDATE_NODE)
+
 NOT_A_MEMBER = ApiError("FailedPrecondition", "raft: node is not yet part of a raft cluster")
 CANNOT_REMOVE = "raft: member cannot be removed, because removing it may result in loss of quorum"
 UNREACHABLE = "could not connect to prospective new cluster member using its advertised address"
@@ -82,15 +84,27 @@ class Membership:
         """The members that the configuration in force has."""
         return tuple(self.members[id] for id in self.raft.raw.progress if id in self.members)
 
-    def find(self, host: str) -> int:
-        return next((id for id, member in self.members.items() if member.host == host), NONE)
+    def node_ids(self) -> tuple[str, ...]:
+        return tuple(member.node_id for member in self.in_force())
 
-    def can_remove(self, host: str) -> bool:
-        """membership/cluster.go `CanRemoveMember`: enough reachable members remain for a quorum."""
+    def find(self, host: str) -> int:
+        """Of the members on one host the latest: one that lost its disk and joined anew is two, and answers as one."""
+        return next((id for id in reversed(self.members) if self.members[id].host == host), NONE)
+
+    def can_remove(self, node_id: str) -> bool:
+        """raft.go `CanRemoveMember`: enough reachable members remain for a quorum.
+
+        By the node's id: one that left and joined anew is two members on one host, until the old one is removed.
+        """
         ids = [id for id in self.raft.raw.progress if id in self.members]
-        left = [id for id in ids if self.members[id].host != host]
+        left = [id for id in ids if self.members[id].node_id != node_id]
         reachable = sum(1 for id in left if id == self.raft.id or self.raft.is_active(id))
         return reachable >= (len(ids) - 1) // 2 + 1
+
+    def statuses(self) -> tuple[tuple[str, bool], ...]:
+        """Node id of each member, and whether this one can reach it (raft.go `GetMemberlist`)."""
+        ids = [id for id in self.raft.raw.progress if id in self.members]
+        return tuple((self.members[id].node_id, id == self.raft.id or self.raft.is_active(id)) for id in ids)
 
     # -- snapshots, and entries that are applied --
     def save(self) -> Group:
@@ -102,13 +116,29 @@ class Membership:
 
     def apply(self, change: ConfChange | None) -> None:
         """A committed change is in force. An entry without a change was one that might not be made."""
-        if change is None:
+        if change is None or self.refusal(change):
             return
         if change.type is ConfChangeType.REMOVE_NODE:
             self.members.pop(change.node_id, None)
             self.removed[change.node_id] = None
-        elif isinstance(change.context, Member):
+        else:
+            assert isinstance(change.context, Member), f"not a member: {change.context!r}"
             self.members[change.node_id] = change.context
+
+    def refusal(self, change: ConfChange) -> str:
+        """Why the change may not be made (membership/cluster.go `ValidateConfigurationChange`); empty: it may."""
+        if change.node_id in self.removed:
+            return "membership: node was removed during cluster lifetime"
+        known = change.node_id in self.members
+        if change.type is ConfChangeType.ADD_NODE and known:
+            return "membership: can't add node to cluster, node id is a duplicate"
+        if change.type in (ConfChangeType.REMOVE_NODE, ConfChangeType.UPDATE_NODE) and not known:
+            return "membership: member not found in cluster list"
+        if change.type not in CHANGES:
+            return "membership: ConfChange type should be either AddNode, RemoveNode or UpdateNode"
+        if change.type is not ConfChangeType.REMOVE_NODE and not isinstance(change.context, Member):
+            return "membership: cannot unmarshal configuration change"
+        return ""
 
     def applied(self, change: ConfChange | None, out: Outbox) -> None:
         """Answer who waits for it."""
@@ -143,7 +173,7 @@ class Membership:
 
     def _answer(self, call: Call, request: Any, out: Outbox) -> Generator[Any, Any, None]:
         if type(request) is TransferLeadership:
-            yield from self._transfer(out)
+            yield from self._transfer(call, out)
             out.reply(call, None)
             return
         if not self.raft.is_leader:
@@ -155,17 +185,19 @@ class Membership:
             yield from self._leave(call, request, out)
 
     def _join(self, call: Call, request: JoinRequest, out: Outbox) -> Generator[Any, Any, None]:
-        """Dial back, then add the member; a member that asks again gets its id again."""
-        known = next((id for id, m in self.members.items() if m.node_id == request.node_id), NONE)
-        if known != NONE:
-            out.reply(call, JoinResponse(known, tuple(self.members.items())))
-            return
+        """Dial back, then add the member; one that asks again gets its id again, and a new address is told to all."""
         try:
             yield out.call(Address(request.addr, "api"), KeepAlive(), DIAL_BACK)
         except ApiError:
             raise ApiError("FailedPrecondition", UNREACHABLE) from None
-        id = self._free_id(out)
-        change = ConfChange(ConfChangeType.ADD_NODE, id, context=Member(request.node_id, request.addr))
+        member = Member(request.node_id, request.addr)
+        id = next((id for id, m in self.members.items() if m.node_id == request.node_id), NONE)
+        if id != NONE and self.members[id] == member:
+            out.reply(call, JoinResponse(id, tuple(self.members.items())))
+            return
+        kind = ConfChangeType.ADD_NODE if id == NONE else ConfChangeType.UPDATE_NODE
+        id = self._free_id(out) if id == NONE else id
+        change = ConfChange(kind, id, context=member)
         yield from self._change(call, change, lambda: JoinResponse(id, tuple(self.members.items())), out)
 
     def _free_id(self, out: Outbox) -> int:
@@ -179,7 +211,7 @@ class Membership:
         id = next((id for id, m in self.members.items() if m.node_id == request.node_id), NONE)
         if id == NONE:
             raise ApiError("Unknown", "raft: member unknown")
-        if not self.can_remove(self.members[id].host):
+        if not self.can_remove(request.node_id):
             raise ApiError("Unknown", CANNOT_REMOVE)
         yield from self._change(call, ConfChange(ConfChangeType.REMOVE_NODE, id), lambda: None, out)
 
@@ -195,17 +227,23 @@ class Membership:
                 raise ApiError("DeadlineExceeded", "context deadline exceeded")
             yield out.sleep(TRANSFER_POLL // 10)
 
-    def _transfer(self, out: Outbox) -> Generator[Any, Any, None]:
-        """To an active peer; "longest active" is meant, but any is taken (transport.go `longestActive`)."""
+    def _transfer(self, call: Call, out: Outbox) -> Generator[Any, Any, None]:
+        """Hand over, and wait until somebody else leads (raft.go `TransferLeadership`)."""
         raft = self.raft
         if not raft.is_leader:
             raise LeadershipLost
-        peers = [id for id in raft.raw.progress if id != raft.id and raft.is_active(id)]
-        if not peers:
+        peer = self.pick_active(out)
+        if peer == NONE:
             raise ApiError("Unknown", "raft: no elected cluster leader")
-        raft.transfer(out.rng.choice(peers), out)
-        limit = out.now + TRANSFER_LIMIT
+        raft.transfer(peer, out)
+        limit = min(out.now + TRANSFER_LIMIT, call.deadline)
         while raft.raw.leader_id in (NONE, raft.id):
             if out.now >= limit:
                 raise ApiError("DeadlineExceeded", "context deadline exceeded")
             yield out.sleep(TRANSFER_POLL)
+
+    def pick_active(self, out: Outbox) -> int:
+        """An active peer; "longest active" is meant, but any is taken (transport.go `longestActive`)."""
+        raft = self.raft
+        peers = [id for id in raft.raw.progress if id != raft.id and raft.is_active(id)]
+        return int(out.rng.choice(peers)) if peers else NONE

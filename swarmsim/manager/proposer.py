@@ -20,6 +20,10 @@ from ..store.transaction import Transaction
 
 #: memory.go `MaxChangesPerTransaction`.
 MAX_CHANGES_PER_TRANSACTION = 200
+#: memory.go `MaxTransactionBytes`: a proposal is no larger; a batch is cut at three quarters of it.
+MAX_TRANSACTION_BYTES = 3 << 19
+BATCH_BYTES = MAX_TRANSACTION_BYTES * 3 // 4
+TOO_LARGE = "raft: raft message is too large and can't be sent"
 #: memory.go `WedgeTimeout`: a lock that is held for longer makes the leader hand over (raft.go `Run`).
 WEDGE_TIMEOUT: Micros = 30 * SECOND
 
@@ -82,6 +86,11 @@ class Proposer:
         finally:
             self._handing_on = False
 
+    @property
+    def held(self) -> bool:
+        """Does a transaction hold the lock?"""
+        return self._holder is not None
+
     def wedged(self, now: Micros) -> bool:
         """Has one transaction held the lock for more than 30 s? (memory.go `Wedged`)"""
         return self._holder is not None and now - self._held_since > WEDGE_TIMEOUT
@@ -90,7 +99,7 @@ class Proposer:
     def _run(self, job: Job) -> None:
         """Run changes until a proposal must be made, or the job is done."""
         tx = Transaction(self.store, self.clock(), job.cause)
-        while job.position < len(job.changes) and len(tx.actions) < MAX_CHANGES_PER_TRANSACTION:
+        while job.position < len(job.changes) and not _is_full(tx):
             change = job.changes[job.position]
             job.position += 1
             try:
@@ -104,9 +113,11 @@ class Proposer:
             return self._finish(job, job.results[0] if job.single else job.results, None, job.cause)
         if not self.leading:
             return self._finish(job, None, LeadershipLost(), job.cause)
+        if tx.size > MAX_TRANSACTION_BYTES:
+            return self._finish(job, None, ApiError("Unknown", TOO_LARGE), job.cause)
         try:
             # The core may have stepped down without having said so yet.
-            self.propose(Proposal(tuple(tx.actions), job.component), job.cause, self._committed)
+            self.propose(Proposal(tuple(tx.actions), job.component, job.single), job.cause, self._committed)
         except ApiError as error:
             self._finish(job, None, error, job.cause)
         return None
@@ -140,6 +151,10 @@ class Proposer:
         self._holder = None
         for job in waiting:
             job.done(None, LeadershipLost(), job.cause)
+
+
+def _is_full(tx: Transaction) -> bool:
+    return len(tx.actions) >= MAX_CHANGES_PER_TRANSACTION or tx.size >= BATCH_BYTES
 
 
 def component_of(machine: str) -> Component:

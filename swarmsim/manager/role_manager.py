@@ -17,14 +17,17 @@ from ..errors import ApiError, LeadershipLost
 from ..machine import SECOND, Address, Handler, Machine, Micros, Outbox
 from ..store.actions import REMOVE
 from ..store.memory_store import MemoryStore
-from .membership import TRANSFER_LIMIT, Member
+from .membership import Member
 
 RETRY: Micros = 5 * SECOND
 REMOVAL_LIMIT: Micros = 5 * SECOND
 
 
 class RoleManager(Machine):
-    """`members()` gives the Raft group as it is; `can_remove(host)` says whether a quorum survives that."""
+    """`members()` gives the Raft group as it is; `can_remove(node_id)` says whether a quorum survives that.
+
+    An event makes it look at that node alone; what is left over is tried again every 5 s.
+    """
 
     def __init__(
         self,
@@ -40,17 +43,18 @@ class RoleManager(Machine):
         self._pending: dict[str, int] = {}  # node id -> cause: its role is not what is desired
         self._removing: dict[str, int] = {}  # node id -> cause: a member whose node object is gone
         self._queue: list[tuple[str, int]] = []
-        self._working = False
+        self._ticking = False
 
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
         for member in self.members():
             if self.store.get(Node, member.node_id) is None:
                 self._removing[member.node_id] = out.cause
         self._queue = [(node.id, out.cause) for node in self.store.nodes.values()]
-        return self._work(out)
+        return self._work(list(self._removing), out)
 
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
         assert type(message) is Committed, f"a role manager got {message!r}"
+        gone = []
         for change in message.changes:
             if type(change.new) is not Node:
                 continue
@@ -58,16 +62,19 @@ class RoleManager(Machine):
             if change.kind is REMOVE:
                 self._pending.pop(change.new.id, None)
                 self._removing[change.new.id] = cause
+                gone.append(change.new.id)
             else:
                 self._queue.append((change.new.id, cause))
-        return self._work(out) if self._queue or self._removing else None
+        return self._work(gone, out) if self._queue or gone else None
 
     def on_timer(self, name: Any, out: Outbox) -> Handler:
+        self._ticking = False
         self._queue += self._pending.items()
-        return self._work(out)
+        return self._work(list(self._removing), out)
 
-    def _work(self, out: Outbox) -> Generator[Any, Any, None]:
-        for id in list(self._removing):
+    def _work(self, gone: list[str], out: Outbox) -> Generator[Any, Any, None]:
+        """Members whose nodes are gone leave the group; then the roles of the nodes in the queue."""
+        for id in gone:
             out.cause = self._removing[id]
             if (yield from self._out_of_the_group(id, out)):
                 del self._removing[id]
@@ -75,7 +82,8 @@ class RoleManager(Machine):
         for id, cause in queue:
             out.cause = cause
             yield from self._reconcile(id, cause, out)
-        if self._pending or self._removing:
+        if (self._pending or self._removing) and not self._ticking:
+            self._ticking = True  # a ticker: what happens meanwhile does not put it off
             out.set_timer("retry", RETRY)
 
     def _reconcile(self, id: str, cause: int, out: Outbox) -> Generator[Any, Any, None]:
@@ -97,21 +105,23 @@ class RoleManager(Machine):
         self._pending.pop(id, None)
 
     def _out_of_the_group(self, id: str, out: Outbox) -> Generator[Any, Any, bool]:
-        """Is it out? (It was never in, or it could be removed.)"""
+        """Is it out? (It was never in, or it could be removed.) One limit for the hand-over and the removal."""
         member = next((m for m in self.members() if m.node_id == id), None)
         if member is None:
             return True
-        if not self.can_remove(member.host):
+        if not self.can_remove(id):
             return False
+        deadline = out.now + REMOVAL_LIMIT
         raft = Address(self.node, "raft")
         if member.host == self.node:
             try:
-                yield out.call(raft, TransferLeadership(), TRANSFER_LIMIT + SECOND)
+                yield out.call(raft, TransferLeadership(), REMOVAL_LIMIT)
                 return False  # the new leader's role manager removes this one
             except ApiError:
-                pass
+                if out.now >= deadline:
+                    return False
         try:
-            yield out.call(raft, LeaveRequest(id), REMOVAL_LIMIT)
+            yield out.call(raft, LeaveRequest(id), deadline - out.now)
         except ApiError:
             return False
         return True

@@ -1,6 +1,6 @@
 """What a service's spec may say: SwarmKit's rules with its texts (manager/controlapi/service.go, common.go).
 
-Every refusal is an `ApiError` as gRPC carries it. Runtimes other than containers do not exist here.
+Every refusal is an `ApiError` as gRPC carries it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from ..api.specs import (
     ContainerSpec,
     EndpointSpec,
     FileReference,
+    GenericRuntimeSpec,
+    Global,
     GlobalJob,
     HealthConfig,
     PublishMode,
@@ -39,6 +41,7 @@ _IMAGE = re.compile(rf"(?:{_DOMAIN}/)?{_PATH}(?:/{_PATH})*(?::{_TAG})?(?:@{_DIGE
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")  # an image's id is no reference
 MIN_NANO_CPUS = 1_000_000
 MIN_MEMORY = 4 << 20
+MODES = (Replicated, Global, ReplicatedJob, GlobalJob)
 PREDEFINED = "com.docker.swarm.predefined"
 
 
@@ -70,7 +73,9 @@ def check_service_spec(spec: ServiceSpec | None) -> None:
     check_endpoint(spec.endpoint)
 
 
-def check_task_spec(task: TaskSpec) -> None:
+def check_task_spec(task: TaskSpec | None) -> None:
+    if task is None:
+        raise invalid("TaskSpec: missing runtime")
     if task.resources is not None:
         check_resources(task.resources.limits)
         check_resources(task.resources.reservations)
@@ -86,7 +91,30 @@ def check_task_spec(task: TaskSpec) -> None:
             raise invalid(str(error)) from None
     check_references_shape(task.container.secrets, "secret")
     check_references_shape(task.container.configs, "config")
-    check_container(task.container)
+    check_runtime(task)
+
+
+def check_runtime(task: TaskSpec) -> None:
+    """What runs is a container, or something that a runtime by that name understands (`validateTaskSpec`).
+
+    The names that are refused are those of the runtimes that are not generic; an attachment is no service.
+    """
+    runtime = task.runtime
+    if runtime is None:
+        check_container(task.container)
+        return
+    if not isinstance(runtime, GenericRuntimeSpec):
+        raise ApiError("Unimplemented", "RuntimeSpec: unimplemented runtime in service spec")
+    if len(runtime.kind) < 3:
+        raise invalid(f'Generic runtime: Invalid name "{runtime.kind}"')
+    if runtime.kind.lower() in ("container", "attachment"):
+        raise invalid(f'Generic runtime: "{runtime.kind}" is a reserved name')
+    if runtime.payload is None:
+        raise invalid("Generic runtime is missing payload")
+    if not runtime.payload[0]:
+        raise invalid("Generic runtime is missing payload type")
+    if not runtime.payload[1]:
+        raise invalid("Generic runtime has an empty payload")
 
 
 def check_resources(r: Resources) -> None:
@@ -146,6 +174,8 @@ def check_references_shape(references: tuple[FileReference, ...], word: str) -> 
 
 def check_mode(spec: ServiceSpec) -> None:
     mode = spec.mode
+    if type(mode) not in MODES:
+        raise invalid("Unrecognized service mode")
     if isinstance(mode, Replicated) and mode.replicas < 0:
         raise invalid("Number of replicas must be non-negative")
     if isinstance(mode, ReplicatedJob):
@@ -171,12 +201,15 @@ def check_update_config(config: UpdateConfig | None) -> None:
 def check_endpoint(endpoint: EndpointSpec | None) -> None:
     if endpoint is None:
         return
-    ingress = [p for p in endpoint.ports if p.publish_mode is PublishMode.INGRESS]
-    if endpoint.mode is ResolutionMode.DNSRR and ingress:
-        raise invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
-    published = [(p.published_port, p.protocol) for p in endpoint.ports if p.published_port]
-    if len(set(published)) < len(published):
-        raise invalid("EndpointSpec: duplicate published ports provided")
+    seen: dict[tuple[int, str], None] = {}
+    for port in endpoint.ports:
+        if endpoint.mode is ResolutionMode.DNSRR and port.publish_mode is PublishMode.INGRESS:
+            raise invalid("EndpointSpec: port published with ingress mode can't be used with dnsrr mode")
+        key = port.published_port, port.protocol
+        if key in seen:
+            raise invalid("EndpointSpec: duplicate published ports provided")
+        if port.published_port:
+            seen[key] = None
 
 
 def needs_ingress(spec: ServiceSpec) -> bool:
@@ -206,12 +239,21 @@ def check_port_conflicts(spec: ServiceSpec, service_id: str, services: Iterable[
 
 
 def check_references(spec: ServiceSpec, tx: Any) -> None:
-    """Referenced secrets and configs exist (inside the transaction)."""
+    """Referenced secrets and configs exist, under that name and, where the reference says one, that id.
+
+    Asked inside the transaction (service.go `checkSecretExistence`, `checkConfigExistence`).
+    """
     container = spec.task.container
     for kind, word, references in ((Secret, "secret", container.secrets), (Config, "config", container.configs)):
-        missing = [r.name for r in references if tx.by_name(kind, r.name) is None]
+        missing = [r.name for r in references if not _exists(tx, kind, r)]
         if missing:
             raise invalid(f"{word}{'s' if len(missing) > 1 else ''} not found: {', '.join(missing)}")
+
+
+def _exists(tx: Any, kind: type, reference: FileReference) -> bool:
+    """Names are compared letter by letter here, as Docker's client compares them, though the index ignores case."""
+    found = tx.get(kind, reference.id) if reference.id else tx.by_name(kind, reference.name)
+    return found is not None and found.name == reference.name
 
 
 def check_update(old: ServiceSpec, new: ServiceSpec) -> None:

@@ -26,10 +26,14 @@ class Action(NamedTuple):
 
 
 class Proposal(NamedTuple):
-    """The data of a Raft entry: the actions of one transaction, and which component wrote it."""
+    """The data of a Raft entry: the actions of one transaction, and which component wrote it.
+
+    `single`: of an update, not of a batch.
+    """
 
     actions: tuple[Action, ...]
     component: Component
+    single: bool = False
 
 
 class Change(NamedTuple):

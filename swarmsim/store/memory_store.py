@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ..api.objects import Cluster, Config, Network, Node, Secret, Service, Task
+from ..api.objects import Cluster, Config, Network, Node, Secret, Service, Task, Volume
 from ..api.states import Component
 from .actions import CREATE, REMOVE, UPDATE, Action, ActionKind, Change
+from .watch import WatchQueue
 
 Tables = dict[type, dict[str, Any]]
 
 #: Kinds whose names are unique, without regard to case. Nodes' hostnames and tasks' names are not.
-NAMED = (Service, Network, Secret, Config, Cluster)
+NAMED = (Service, Network, Secret, Config, Cluster, Volume)
 
 SlotKey = tuple[str, int | str]
 
@@ -38,6 +39,7 @@ class MemoryStore:
         self.secrets: dict[str, Secret] = {}
         self.configs: dict[str, Config] = {}
         self.clusters: dict[str, Cluster] = {}
+        self.volumes: dict[str, Volume] = {}
         self.tables: Tables = {
             Task: self.tasks,
             Service: self.services,
@@ -46,7 +48,9 @@ class MemoryStore:
             Secret: self.secrets,
             Config: self.configs,
             Cluster: self.clusters,
+            Volume: self.volumes,
         }
+        self.watchers = WatchQueue()
         self._names: dict[type, dict[str, str]] = {kind: {} for kind in NAMED}
         self._by_service: dict[str, dict[str, None]] = {}
         self._by_node: dict[str, dict[str, None]] = {}
@@ -76,11 +80,13 @@ class MemoryStore:
         return [self.tasks[i] for i in self._by_slot.get(key, ())]
 
     # -- writing: only what Raft has committed --
-    def apply(self, actions: Iterable[Action], index: int) -> list[Change]:
-        """Apply the actions of the entry at `index`; returns the changes in order."""
+    def apply(self, actions: Iterable[Action], index: int, version: int | None = None) -> list[Change]:
+        """Apply the actions of the entry at `index`; returns the changes in order. Watchers are told the `version`."""
         assert index > self.index, f"the store went back: {self.index} -> {index}"
         changes = [self._apply_one(a.kind, a.new, a.cause) for a in actions]
         self.index = index
+        if self.watchers:
+            self.watchers.publish(changes, version)
         return changes
 
     def _apply_one(self, kind: ActionKind, new: Any, cause: int) -> Change:
@@ -147,6 +153,7 @@ class MemoryStore:
             changes += [self._apply_one(UPDATE if id in table else CREATE, obj, 0) for id, obj in kept.items()]
             changes += [self._apply_one(REMOVE, table[id], 0) for id in [i for i in table if i not in kept]]
         self.index = index
+        self.watchers.publish(changes, None)
         return changes
 
     def objects(self) -> Iterator[Any]:
@@ -168,5 +175,6 @@ COMPONENT_OF = {
     "dispatcher": Component.DISPATCHER,
     "controlapi": Component.CONTROL_API,
     "constraint_enforcer": Component.ENFORCER,
+    "volume_enforcer": Component.ENFORCER,
     "task_reaper": Component.REAPER,
 }

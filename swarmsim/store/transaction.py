@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..api.objects import Task
+from ..api.objects import Config, Secret, Task
 from ..errors import ApiError
 from .actions import CREATE, REMOVE, UPDATE, Action
 from .memory_store import NAMED, MemoryStore, SlotKey, slot_key
@@ -44,8 +44,10 @@ class Transaction:
         self.now = now
         self.cause = cause
         self.actions: list[Action] = []
+        self.size = 0  # bytes, of the data of secrets and configs: nothing else comes near the limit
         self._version = store.index  # the index at the start of the transaction (memory.go)
         self._written: dict[type, dict[str, Any]] = {}  # id -> object, or None when removed
+        self._names: dict[type, dict[str, str]] = {}  # name in lower case -> id, of what is written here
 
     # -- reading, own writes first --
     def get(self, kind: type, id: str) -> Any | None:
@@ -55,10 +57,11 @@ class Transaction:
         return self.store.tables[kind].get(id)
 
     def by_name(self, kind: type, name: str) -> Any | None:
+        """The object of that name, without regard to case."""
         written = self._written.get(kind, {})
-        for obj in written.values():
-            if obj is not None and obj.name.lower() == name.lower():
-                return obj
+        id = self._names.get(kind, {}).get(name.lower())
+        if id is not None:
+            return written[id]
         found = self.store.by_name(kind, name)
         # What was written here has another name by now, or is gone.
         return None if found is None or found.id in written else found
@@ -121,8 +124,22 @@ class Transaction:
             raise NotExistError
         self._write(REMOVE, kind, old, cause)
         self._written[kind][id] = None
+        if kind in NAMED:
+            del self._names[kind][old.name.lower()]
 
     def _write(self, action: Any, kind: type, new: Any, cause: int | None) -> Any:
-        self._written.setdefault(kind, {})[new.id] = new
+        written = self._written.setdefault(kind, {})
+        if kind in NAMED:
+            self._rename(kind, written.get(new.id), new)
+        written[new.id] = new
+        if kind is Secret or kind is Config:
+            self.size += len(new.spec.data)
         self.actions.append(Action(action, new, self.cause if cause is None else cause))
         return new
+
+    def _rename(self, kind: type, old: Any, new: Any) -> None:
+        """`old` is what this transaction wrote before, if anything."""
+        names = self._names.setdefault(kind, {})
+        if old is not None:
+            del names[old.name.lower()]
+        names[new.name.lower()] = new.id

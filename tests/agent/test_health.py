@@ -102,7 +102,7 @@ def test_a_container_that_is_unhealthy_from_the_start_is_shut_down(world: World)
 
 
 def test_a_container_that_turns_unhealthy_is_shut_down(world: World) -> None:
-    """FAILED, in the words of RUNNING."""
+    """C-107 TestHealthStates: FAILED, in the words of RUNNING, at the first `unhealthy` and at nothing before."""
     say(world, Health.HEALTHY)
     world.engine.waiting["t1"] = []
     world.engine.broken[Wait] = 143  # type: ignore[assignment]

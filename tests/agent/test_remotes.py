@@ -7,12 +7,12 @@ from swarmsim.agent.session import WEIGHT_MAX, Remotes
 
 
 def test_there_must_be_a_peer() -> None:
-    """`no remote hosts provided`."""
+    """C-193: `no remote hosts provided`."""
     assert Remotes(()).pick(Random(1)) is None
 
 
 def test_peers_without_weight_are_all_chosen() -> None:
-    """All weights zero: each of three within 1000 draws."""
+    """C-193: All weights zero: each of three within 1000 draws."""
     remotes = Remotes(("a", "b", "c"))
     for host in "abc":
         remotes.weights[host] = 0
@@ -25,7 +25,7 @@ def test_peers_without_weight_are_all_chosen() -> None:
 
 
 def test_a_peer_that_failed_once_is_hardly_ever_chosen() -> None:
-    """+10 each, one then -10: at most one in a thousand of 100,000 draws."""
+    """C-193: +10 each, one then -10: at most one in a thousand of 100,000 draws."""
     remotes = Remotes(("a", "b", "c"))
     for _ in range(5):
         remotes.announce("abc")

@@ -260,7 +260,7 @@ def test_another_certificate_opens_the_session_anew() -> None:
     """C-086 TestSessionRestartedOnNodeDescriptionChange, for TLS: at once, with the same id."""
     world = World().start()
     world.run(SECOND)
-    world.manager.send("agent", Recertified())
+    world.manager.send("agent", Recertified(anew=True))
     world.run(0)
 
     assert [(at, r.session_id) for at, _, r in world.requests(SessionRequest)] == [(0, ""), (SECOND, "s1")]

@@ -162,7 +162,7 @@ def test_a_task_that_is_over_is_not_shut_down(state: Any) -> None:
 
 
 def test_a_shutdown_before_the_pull_is_over_wins() -> None:
-    """The pull goes on by itself; its end is not reported."""
+    """If the pull goes on, since others wait for it, its end is not reported."""
     pull = Promise()
     world = World(task())
     world.engine.broken[Prepare] = pull
@@ -290,7 +290,7 @@ def test_a_container_that_dies_leaves_the_load_balancers() -> None:
 def test_a_node_joins_the_networks_that_it_has_an_address_on() -> None:
     world = World().start()
 
-    assert [m for _, _, m in world.manager.sent] == [JoinNetwork("ingress", False)]
+    assert [m for _, _, m in world.manager.sent] == [JoinNetwork("ingress")]
 
 
 # ---- assignments --------------------------------------------------------------------------------------------------

@@ -114,7 +114,7 @@ class World:
         elif isinstance(request, HeartbeatRequest):
             answer = self.on_beat(request)
         elif isinstance(request, AssignmentsRequest):
-            answer = AssignmentsMessage(True, "0", "1", tuple((t, 0) for t in self.assigned))
+            answer = AssignmentsMessage(True, "", "1", tuple((t, 0) for t in self.assigned))
         else:
             answer = self.on_report(request)
         return self._silence(effect.timeout) if answer is SILENCE else answer

@@ -408,3 +408,119 @@ def test_a_task_in_every_state_keeps_or_frees_its_address() -> None:
         world = World(network("one"), wanted, task("t1", wanted)).start()
         world.to("t1", state, "n1")
         assert bool(world.allocator.networks.held(("task", "t1"))) == (state <= S.RUNNING), state
+
+
+def test_a_retry_that_has_nothing_to_try_counts_too() -> None:
+    """network.go `EventCommit`: `lastRetry` moves whenever a retry is due, so what fails then waits five minutes."""
+    second = FIVE_MINUTES // 300
+    world = World().start()
+    world.manager.run(FIVE_MINUTES + second)
+    world.create(network("a"))
+    world.create(service("web", networks=("late",)))
+    world.create(network("late"))
+
+    world.manager.run(2 * FIVE_MINUTES + second)
+    world.create(network("b"))
+    early = world.vips("web")
+    world.manager.run(2 * FIVE_MINUTES + 2 * second)
+    world.create(network("c"))
+
+    assert not early
+    assert world.vips("web")
+
+
+def test_what_is_freed_is_tried_once() -> None:
+    """`somethingWasDeallocated` is cleared by the retry, whether it helped or not."""
+    world = World(network("net", "10.9.0.0/29"), service("web", networks=("net",))).start()
+    tasks = [task(f"t{i}", world.store.services["web"]) for i in range(7)]
+    world.create(*tasks)
+    waiting = [t.id for t in tasks if world.state(t.id) is S.NEW]
+    assert waiting
+
+    world.create(task("other", None))
+    world.delete(world.store.tasks["other"])
+
+    assert world.allocator._freed_by is None
+    assert [id for id in waiting if world.state(id) is S.NEW] == waiting
+
+
+def test_a_new_leaders_allocator_writes_each_kind_in_one_batch() -> None:
+    """network.go `doNetworkInit`: ingress by itself, then networks, nodes, services, tasks."""
+    services = [service(f"s{i}", networks=("a",)) for i in range(3)]
+    nodes = [node(f"w{i}") for i in range(3)]
+    tasks = [task(f"t{i}", s) for i, s in enumerate(services)]
+    world = World(network("b"), network("a"), *nodes, *services, *tasks)
+    before = len(world.manager.commits)
+
+    world.start()
+
+    written = [[c.new.id for c in changes] for _, changes in world.manager.commits[before:]]
+    assert written == [["ingress"], ["b", "a"], ["w0", "w1", "w2"], ["s0", "s1", "s2"], ["t0", "t1", "t2"]]
+
+
+def test_a_port_conflict_costs_no_address() -> None:
+    """cnmallocator `AllocateService`: ports come before addresses, however often it is tried."""
+    world = World(network("net"), service("one", port(80), networks=("net",))).start()
+    for i in range(3):
+        world.create(service(f"two{i}", port(80), networks=("net",)))
+
+    world.create(service("three", networks=("net",)))
+
+    assert (world.vips("one")["net"], world.vips("three")["net"]) == ("10.0.1.2/24", "10.0.1.3/24")
+
+
+def test_a_service_without_a_virtual_ip_keeps_the_ports_that_it_had() -> None:
+    """All or nothing: the ports of the update are given back."""
+    full = network("full", "10.9.0.0/30")
+    world = World(full, service("other", networks=("full",)), service("web", port(80))).start()
+
+    world.respec("web", service("web", port(81), networks=("full",)))
+
+    assert world.ports("web") == [80]
+    assert world.why("web") == "could not find an available IP while allocating VIP"
+    world.create(service("third", port(81)))
+    assert world.ports("third") == [81]
+    world.create(service("fourth", port(80)))
+    assert world.ports("fourth") == []
+
+
+def test_a_node_without_an_address_tries_again_with_each_event_of_its_tasks() -> None:
+    """network.go `doTaskAlloc`: the node is looked at again and again; nothing else retries for it."""
+    web = service("web", networks=("net",), mode=DNSRR)
+    world = World(network("net", "10.9.0.0/29"), node("w1"), node("w2"), web).start()
+    tasks = [task(f"t{i}", web) for i in range(5)]
+    world.create(*tasks)  # .2 to .6: the subnet is full
+    world.to("t0", S.ASSIGNED, "w1")
+    assert "net" not in world.attachments("w1")
+
+    world.to("t4", S.REJECTED)
+    assert "net" not in world.attachments("w1")
+    world.to("t0", S.ACCEPTED)
+
+    assert world.attachments("w1")["net"] == "10.9.0.6/29"
+
+
+def test_a_new_ingress_network_reaches_a_node_with_the_next_event_there() -> None:
+    """The network's own event gives nodes nothing."""
+    web = service("web")
+    world = World(node("w1"), web).start()
+    world.delete(world.store.networks["ingress"])
+    world.create(network("other", ingress=True))
+    assert world.attachments("w1") == {}
+
+    world.create(task("t1", web))
+    world.to("t1", S.ASSIGNED, "w1")
+
+    assert list(world.attachments("w1")) == ["other"]
+
+
+@pytest.mark.parametrize("gone", [service("idle"), node("idle")])
+def test_any_removal_of_a_service_or_a_node_is_worth_a_retry(gone: Any) -> None:
+    """network.go: `somethingWasDeallocated` is set even if it held nothing; so a network's late coming is noticed."""
+    world = World(gone, service("web", networks=("late",)), ingress=False).start()
+    world.create(network("late"))
+    assert not world.vips("web")
+
+    world.delete(world.store.get(type(gone), "idle"))
+
+    assert world.vips("web")

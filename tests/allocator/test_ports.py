@@ -217,3 +217,12 @@ def test_each_protocol_has_its_own_numbers() -> None:
     world = World(*(service(p, port(53, 53, proto=p)) for p in ("tcp", "udp", "sctp"))).start()
 
     assert [world.ports(p) for p in ("tcp", "udp", "sctp")] == [[53]] * 3
+
+
+@pytest.mark.parametrize("number", [65_536, 100_000])
+def test_a_published_port_is_at_most_65535(number: int) -> None:
+    """portallocator.go `masterPortEnd`."""
+    world = World(service("web", port(number))).start()
+    world.create(service("most", port(65_535)))
+
+    assert (world.ports("web"), world.ports("most")) == ([], [65_535])

@@ -152,7 +152,7 @@ def test_an_unknown_node_cannot_be_removed() -> None:
 
 
 def test_the_tasks_of_a_removed_node_are_orphaned() -> None:
-    """C-172 TestOrphanNodeTasks: those below COMPLETE, with a fresh status; all objects remain."""
+    """C-172, O-269 TestOrphanNodeTasks: those below COMPLETE, with a fresh status; all objects remain."""
     tasks = [
         task("service", S.RUNNING, "w1", "web"),
         task("attachment", S.RUNNING, "w1"),
@@ -226,3 +226,26 @@ def test_a_task_is_shown_and_removed_by_id() -> None:
     world.ask(RemoveTask("t1"))
     assert world.store.tasks == {}
     assert world.refused(RemoveTask("t1")) == ("NotFound", "task t1 not found")
+
+
+def test_hostnames_are_compared_letter_by_letter() -> None:
+    """node.go `ListNodes`: the index is in lower case, the filter looks once more."""
+    world = World(node("abc").evolve(description=NodeDescription("Worker-1")))
+
+    assert world.ask(GetNode("Worker-1")).id == "abc"
+    assert world.refused(GetNode("worker-1")) == ("NotFound", "node worker-1 not found")
+
+
+def test_a_host_that_joined_anew_is_another_member() -> None:
+    """raft.go `GetMemberByNodeID`: what counts is the node's id, not where it runs."""
+    twin = node("m3~2", MANAGER).evolve(description=NodeDescription("m3"))
+    old = node("m3", MANAGER, NodeState.DOWN).evolve(description=NodeDescription("m3"))
+    world = World(node("m1", MANAGER), node("m2", MANAGER), old, twin)
+    world.members = ("m1", "m2", "m3~2")
+    world.reachable = {"m1", "m2", "m3~2"}
+
+    missing = ("NotFound", "can't find manager in raft memberlist")
+    assert world.refused(desire(world, "m3", WORKER)) == missing
+    world.ask(RemoveNode("m3"))  # of no group, and not READY
+    assert "m3" not in world.store.nodes
+    world.ask(desire(world, "m3~2", WORKER))

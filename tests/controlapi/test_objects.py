@@ -19,7 +19,7 @@ from swarmsim.api.messages import (
     UpdateConfig,
     UpdateSecret,
 )
-from swarmsim.api.objects import EncryptionKey, Network, NetworkAttachment, Service
+from swarmsim.api.objects import EncryptionKey, Network, NetworkAttachment, NodeDescription, Service
 from swarmsim.api.specs import (
     ClusterSpec,
     ConfigSpec,
@@ -37,7 +37,7 @@ from swarmsim.errors import ApiError
 from swarmsim.manager.controlapi.networks import check_ipam
 from swarmsim.manager.validation import PREDEFINED
 
-from .world import SECOND, World, container, port, publishing, spec, task
+from .world import SECOND, World, container, node, port, publishing, spec, task
 
 S = TaskState
 INVALID = ("InvalidArgument", "invalid argument")
@@ -215,6 +215,10 @@ def test_a_files_name_is_taken_once(world: World, file: File) -> None:
     assert world.refused(file.create(file.spec("F", data=b"1"))) == ("AlreadyExists", f"{file.word} F already exists")
 
 
+def stored(world: World, id: str) -> Any:
+    return world.store.secrets.get(id) or world.store.configs[id]
+
+
 def test_only_labels_of_a_file_may_change(world: World, file: File) -> None:
     """What `docker stack deploy` says when a file's content has changed."""
     made = world.ask(file.create(file.spec("f", {"a": "1"}, b"1")))
@@ -223,7 +227,8 @@ def test_only_labels_of_a_file_may_change(world: World, file: File) -> None:
     assert world.refused(file.update(made.id, made.version, file.spec("g", data=b"1"))) == only_labels
     assert world.refused(file.update(made.id, made.version, file.spec("f", data=b"2"))) == only_labels
     updated = world.ask(file.update(made.id, made.version, file.spec("f", {"b": "2"})))
-    assert (updated.spec.labels, updated.spec.data) == ({"b": "2"}, b"1")
+    assert updated.spec.labels == {"b": "2"}
+    assert stored(world, made.id).spec.data == b"1"
     stale = file.update(made.id, made.version, file.spec("f", data=b"1"))
     assert world.refused(stale) == ("Unknown", "update out of sequence")
     assert world.refused(file.update("", 1, made.spec)) == INVALID
@@ -337,9 +342,61 @@ def test_keys_never_leave(world: World) -> None:
     assert cluster_of(world).network_keys
 
 
-def test_lists_are_whole(world: World) -> None:
-    world.create(spec("one"))
-    world.create(spec("two"))
+def test_lists_are_whole_and_in_the_order_of_ids(world: World) -> None:
+    """memory.go `find`, `All`: the index of ids is walked."""
+    made = [world.create(spec(name)) for name in ("one", "two", "three")]
 
-    names = [s.name for s in world.ask(ListObjects("service")) if isinstance(s, Service)]
-    assert names == ["one", "two"]
+    listed = [s.id for s in world.ask(ListObjects("service")) if isinstance(s, Service)]
+    assert listed == sorted(s.id for s in made)
+
+
+def test_lists_are_filtered(world: World) -> None:
+    """service.go `ListServices`; names are compared letter by letter."""
+    made = {name: world.create(spec(name)) for name in ("web", "Webby", "db")}
+
+    def listed(**filters: tuple[str, ...]) -> set[str]:
+        return {s.name for s in world.ask(ListObjects("service", **filters))}
+
+    assert listed(names=("web", "nobody")) == {"web"}
+    assert listed(names=("WEB",)) == set()
+    assert listed(name_prefixes=("We", "d")) == {"Webby", "db"}
+    assert listed(id_prefixes=(made["db"].id[:6],)) == {"db"}
+    assert listed(names=("db",), name_prefixes=("web",)) == set()
+
+
+def test_nodes_are_listed_by_their_hostnames(world: World) -> None:
+    """nodes.go: a node's name in the index is its hostname."""
+    world.manager.create(node("abc").evolve(description=NodeDescription("w1")))
+
+    assert [n.id for n in world.ask(ListObjects("node", name_prefixes=("w",)))] == ["abc"]
+
+
+def test_the_answer_to_a_change_of_a_secret_has_no_data(world: World) -> None:
+    """secret.go: "we should never return the actual secret data"; a config's is no secret."""
+    secret = world.ask(CreateSecret(SecretSpec("s", data=b"1")))
+    config = world.ask(CreateConfig(ConfigSpec("c", data=b"1")))
+    updated = world.ask(UpdateSecret(secret.id, secret.version, SecretSpec("s", {"a": "b"})))
+
+    assert (secret.spec.data, updated.spec.data, config.spec.data) == (b"", b"", b"1")
+    assert stored(world, secret.id).spec.data == b"1"
+
+
+@pytest.mark.parametrize("driver", ["", "bridge", "host", "ipvlan", "macvlan", "overlay"])
+def test_a_network_has_a_known_driver(world: World, driver: str) -> None:
+    """cnmallocator `ValidateNetworkDriver`: these are built in; none means overlay."""
+    assert world.ask(CreateNetwork(NetworkSpec("net", driver=driver))).spec.driver == driver
+
+
+@pytest.mark.parametrize("driver", ["invalid-must-never-exist", "null"])
+def test_a_driver_that_nobody_knows_is_refused(world: World, driver: str) -> None:
+    """C-049 TestManager."""
+    text = f"error during lookup of plugin {driver}"
+    assert world.refused(CreateNetwork(NetworkSpec("net", driver=driver))) == ("InvalidArgument", text)
+
+
+def test_a_managers_plugin_may_be_a_networks_driver(world: World) -> None:
+    plugins = (("Network", "weave"), ("Log", "mine"))
+    world.manager.create(node("m1").evolve(description=NodeDescription("m1", plugins=plugins)))
+
+    world.ask(CreateNetwork(NetworkSpec("net", driver="weave")))
+    assert world.refused(CreateNetwork(NetworkSpec("other", driver="mine")))[0] == "InvalidArgument"

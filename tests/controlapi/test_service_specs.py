@@ -8,21 +8,26 @@ import pytest
 
 from swarmsim.api.messages import CreateService
 from swarmsim.api.specs import (
+    NO_CONTAINER,
     ContainerSpec,
     EndpointSpec,
     FileReference,
+    GenericRuntimeSpec,
     Global,
     GlobalJob,
     HealthConfig,
     Mount,
     NetworkAttachmentConfig,
+    NetworkAttachmentSpec,
     Placement,
+    PortConfig,
     Replicated,
     ReplicatedJob,
     ResolutionMode,
     ResourceRequirements,
     Resources,
     RestartPolicy,
+    ServiceSpec,
     TaskSpec,
     UpdateConfig,
 )
@@ -179,7 +184,7 @@ def test_restart_policies() -> None:
 
 
 def test_update_configs() -> None:
-    """C-161 TestValidateUpdate; the rollback config is not looked at."""
+    """C-161, O-268 TestValidateUpdate; the rollback config is not looked at."""
     ratio = "TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1"
     delay, monitor = "TaskSpec: update-delay cannot be negative", "TaskSpec: update-monitor cannot be negative"
     for config, text in (
@@ -253,3 +258,49 @@ def test_a_service_is_not_attached_to_ingress_by_hand() -> None:
     text = 'Service cannot be explicitly attached to the ingress network "ingress"'
     assert world.refused(CreateService(spec(task=task))) == ("InvalidArgument", text)
     world.create(spec(task=TaskSpec(ContainerSpec("busybox"), networks=(NetworkAttachmentConfig("nobody"),))))
+
+
+def test_ports_are_looked_at_one_by_one() -> None:
+    """service.go `validateEndpointSpec`: the first port that is wrong names the reason."""
+    twice = port(80, HOST), port(80, HOST), port(81)
+    late = port(81), port(80, HOST), port(80, HOST)
+
+    def said(*ports: PortConfig) -> str:
+        return refusal(spec(endpoint=EndpointSpec(ResolutionMode.DNSRR, ports)))
+
+    assert said(*twice) == "EndpointSpec: duplicate published ports provided"
+    assert said(*late) == "EndpointSpec: port published with ingress mode can't be used with dnsrr mode"
+
+
+def generic(kind: str, payload: tuple[str, bytes] | None = ("type", b"1")) -> str:
+    return refusal(spec(task=TaskSpec(NO_CONTAINER, runtime=GenericRuntimeSpec(kind, payload))))
+
+
+def test_a_generic_runtime_has_a_name_and_a_payload() -> None:
+    """C-160 TestValidateTaskSpec: each part of what service.go `validateGenericRuntimeSpec` asks for."""
+    assert generic("plugin") == generic("any") == ""
+    assert generic("") == 'Generic runtime: Invalid name ""'
+    assert generic("c") == 'Generic runtime: Invalid name "c"'
+    assert generic("Container") == 'Generic runtime: "Container" is a reserved name'
+    assert generic("attachment") == 'Generic runtime: "attachment" is a reserved name'
+    assert generic("plugin", None) == "Generic runtime is missing payload"
+    assert generic("plugin", ("", b"1")) == "Generic runtime is missing payload type"
+    assert generic("plugin", ("type", b"")) == "Generic runtime has an empty payload"
+
+
+def test_an_attachment_is_no_service() -> None:
+    """C-160 TestValidateTaskSpec: Unimplemented, as the only one of these."""
+    attached = spec(task=TaskSpec(NO_CONTAINER, runtime=NetworkAttachmentSpec("c1")))
+
+    with pytest.raises(ApiError) as refused:
+        check_service_spec(attached)
+
+    assert (refused.value.code, refused.value.text) == (
+        "Unimplemented",
+        "RuntimeSpec: unimplemented runtime in service spec",
+    )
+
+
+def test_something_must_run() -> None:
+    """C-160 TestValidateTaskSpec: a service without a task template."""
+    assert refusal(ServiceSpec("web", None)) == "TaskSpec: missing runtime"  # type: ignore[arg-type]

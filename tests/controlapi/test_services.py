@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from swarmsim.api.messages import (
@@ -119,6 +121,23 @@ def test_referenced_files_exist(world: World, word: str) -> None:
     world.ask(wanted("here"))
     gone = world.change(task=wanted("gone").spec.task)
     assert world.refused(gone) == ("InvalidArgument", f"{word} not found: gone")
+
+
+@pytest.mark.parametrize("word", ["secret", "config"])
+def test_a_reference_has_the_name_and_the_id_of_one_file(world: World, word: str) -> None:
+    """C-163: an unknown id, or the right id with another name; names are compared letter by letter."""
+    specs = {"secret": (CreateSecret, SecretSpec), "config": (CreateConfig, ConfigSpec)}
+    create, make = specs[word]
+    made = world.ask(create(make("here", data=b"1")))  # type: ignore[operator]
+    world.ask(create(make("there", data=b"1")))  # type: ignore[operator]
+
+    def wanted(name: str, id: str = "") -> CreateService:
+        files = (FileReference(name, "file", id=id),)
+        return CreateService(spec(task=container(**{f"{word}s": files})))
+
+    for name, id in (("here", "nobody"), ("there", made.id), ("HERE", ""), ("HERE", made.id)):
+        assert world.refused(wanted(name, id)) == ("InvalidArgument", f"{word} not found: {name}")
+    world.ask(wanted("here", made.id))
 
 
 def test_an_update_needs_an_id_a_version_and_a_spec(world: World) -> None:
@@ -250,11 +269,19 @@ def test_services_are_found_as_dockers_client_finds_them(world: World) -> None:
     world.manager.create(Service("abc1", spec("one")), Service("abd2", spec("abc1x")))
 
     assert world.ask(GetService("abc1")).name == "one"
-    assert world.ask(GetService("ONE")).id == "abc1"
+    assert world.ask(GetService("one")).id == "abc1"
     assert world.ask(GetService("abd")).id == "abd2"
     assert world.refused(GetService("ab")) == ("InvalidArgument", "service ab is ambiguous (2 matches found)")
     assert world.refused(GetService("x")) == ("NotFound", "service x not found")
     assert world.refused(GetService("")) == ("InvalidArgument", "invalid argument")
+
+
+def test_names_are_unique_without_regard_to_case_but_found_with_it(world: World) -> None:
+    """service.go `ListServices`, by which Docker's client looks for a name."""
+    world.create(spec("web"))
+
+    assert world.refused(CreateService(spec("WEB")))[0] == "AlreadyExists"
+    assert world.refused(GetService("WEB")) == ("NotFound", "service WEB not found")
 
 
 def test_a_refusal_is_told_to_the_trace(world: World) -> None:
@@ -331,3 +358,10 @@ def test_what_runs_counts_whatever_is_desired_of_it(world: World) -> None:
     add(world, "web", running=1, desired=S.SHUTDOWN)
 
     assert statuses(world, "web") == [(1, 2, 0)]
+
+
+def test_a_mode_that_nobody_knows(world: World) -> None:
+    """service.go `validateMode`."""
+    nothing: Any = None
+
+    assert world.refused(CreateService(spec(mode=nothing))) == ("InvalidArgument", "Unrecognized service mode")

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 
 from swarmsim.api.messages import AssignmentsMessage, AssignmentsRequest
 from swarmsim.api.objects import Task, TaskStatus
+from swarmsim.api.specs import ContainerSpec, FileReference, TaskSpec
 from swarmsim.api.states import TaskState
 from swarmsim.trace.events import AssignmentsSent
 
@@ -76,7 +77,7 @@ def test_the_first_message_is_complete() -> None:
     assert tasks_of(message) == names[2:]
     assert [s.name for s in message.secrets] == ["shared", *names[2:8]]
     assert [c.name for c in message.configs] == ["shared", *names[2:8]]
-    assert (message.applies_to, message.results_in) == ("0", "1")
+    assert (message.applies_to, message.results_in) == ("", "1")
 
 
 def test_only_what_matters_is_sent_again() -> None:
@@ -329,3 +330,19 @@ def _move(world: World, what: str, id: str, secrets: tuple[str, ...]) -> None:
         world.manager.write(known.evolve(desired_state=S.SHUTDOWN))
     elif what == "delete":
         world.manager.delete(known)
+
+
+def test_a_reference_with_an_id_brings_the_file_of_that_id() -> None:
+    """assignments.go `addTaskDependencies`: by id."""
+    world = World(node("w1"), secret("a"), task("t1"))
+    reference = FileReference("a", "file", id="id-a")
+    lost = FileReference("a", "file", id="gone")
+    for id, secrets in (("t2", (reference,)), ("t3", (lost,))):
+        world.manager.create(task(id).evolve(spec=TaskSpec(ContainerSpec("busybox", secrets=secrets))))
+    world.start()
+    world.register("w1")
+
+    message = world.assignments()
+
+    assert [s.id for s in message.secrets] == ["id-a"]
+    assert tasks_of(message) == ["t1", "t2", "t3"]

@@ -1,5 +1,7 @@
 """Reports of task statuses, gathered for 100 ms (SwarmKit manager/dispatcher/dispatcher.go `UpdateTaskStatus`)."""
 
+from typing import Any
+
 from swarmsim.api.messages import SessionRequest, UpdateTaskStatusRequest
 from swarmsim.api.objects import TaskStatus
 from swarmsim.api.states import TaskState
@@ -164,3 +166,16 @@ def test_reports_that_come_during_a_batch_wait_for_the_next() -> None:
     times = [at for at, changes in world.manager.commits if changes[0].new.id == "t1"]
     assert times[-1] - times[-2] == 130 * MS
     assert began < times[-2]
+
+
+def test_an_update_without_a_status_is_skipped() -> None:
+    """dispatcher.go `UpdateTaskStatus`: also one for another node's task."""
+    world = World(node("w1"), node("w2"), task("t1"), task("t2", node_id="w2")).start()
+    session = world.register("w1").session_id
+    failed = TaskStatus(TaskState.FAILED)
+
+    updates: Any = (("t1", None, 0), ("t2", None, 0), ("t1", failed, 0))
+    world.answer(UpdateTaskStatusRequest("w1", session, updates), "w1")
+    world.run(SECOND)
+
+    assert world.store.tasks["t1"].status.state is TaskState.FAILED

@@ -18,7 +18,7 @@ from swarmsim.api.messages import (
     UpdateTaskStatusRequest,
 )
 from swarmsim.api.objects import EncryptionKey, Node, NodeDescription
-from swarmsim.api.specs import ClusterSpec
+from swarmsim.api.specs import ClusterSpec, NodeSpec
 from swarmsim.api.states import TaskState
 from swarmsim.errors import ApiError
 from swarmsim.machine import Address, Disturbed
@@ -289,13 +289,15 @@ def test_what_is_pushed_goes_through_the_manager_that_the_agent_is_connected_to(
 
 
 def test_a_dispatcher_that_stops_ends_all_streams() -> None:
-    """Aborted `node must disconnect`; nodes that never registered have no stream."""
+    """A last message, then Aborted `node must disconnect`; nodes that never registered have no stream."""
     world = World(node("w1"), node("w2")).start()
-    session = world.register("w1").session_id
+    first = world.register("w1")
 
     world.manager.stop("dispatcher")
 
-    assert world.pushed("w1") == [SessionEnded(session, "node must disconnect")]
+    last, end = world.pushed("w1")
+    assert (last.session_id, last.managers) == (first.session_id, first.managers)
+    assert end == SessionEnded(first.session_id, "node must disconnect")
     assert world.pushed("w2") == []
     assert world.state("w1")[0] is READY
 
@@ -451,3 +453,42 @@ def test_a_dozing_node_is_roused_when_it_is_removed(dozing: World) -> None:
     remove(dozing, "w1")
 
     assert len(dozing.pushed("w1", Rouse)) == 1
+
+
+def test_the_stream_of_a_node_that_is_down_ends_with_its_next_event() -> None:
+    """dispatcher.go `Session`: after each event the session is looked up; the write of DOWN is such an event."""
+    world = World(node("w1"), node("w2")).start()
+    session = world.register("w1").session_id
+    world.register("w2")
+
+    world.run(17 * SECOND)
+
+    assert world.state("w1") == (DOWN, "heartbeat failure")
+    assert world.pushed("w1", SessionEnded) == [SessionEnded(session, "node not registered")]
+    world.manager.write(world.store.nodes["w1"].evolve(spec=NodeSpec({"a": "b"})))
+    assert len(world.pushed("w1", SessionEnded)) == 1
+
+
+def test_only_a_registration_that_succeeds_takes_a_node_from_the_down_list() -> None:
+    """dispatcher.go `markNodeReady`: after the batch; one that is marked DOWN meanwhile is not orphaned a day later."""
+    world = World(node("w1", DOWN)).start()
+    assert list(world.dispatcher.down) == ["w1"]
+
+    world.ask(SessionRequest("w1", NodeDescription("w1"), ""), "w1")
+    assert list(world.dispatcher.down) == ["w1"]
+    world.run(100 * MS)
+    assert list(world.dispatcher.down) == []
+
+
+@pytest.mark.parametrize("latency", [0, SECOND])
+def test_registrations_that_wait_are_refused_when_the_dispatcher_stops(latency: int) -> None:
+    """dispatcher.go `Stop`: whoever waits for a batch is woken, also for one that is under way, to find it stopped."""
+    world = World(node("w1", DOWN)).start()
+    world.manager.commit_latency = latency
+    id = world.ask(SessionRequest("w1", NodeDescription("w1"), ""), "w1")
+    world.run(100 * MS if latency else 0)
+
+    world.manager.stop("dispatcher")
+
+    answer = world.manager.answers[id]
+    assert (answer.code, answer.text) == ("Aborted", "dispatcher is stopped")

@@ -221,6 +221,20 @@ def test_node_labels_are_not_engine_labels() -> None:
     assert holds("engine.labels.security == high", node("nodeid-1", engine_labels={"security": "high"}))
 
 
+def test_two_constraints_must_both_hold() -> None:
+    """O-055, O-056 (TestMultipleConstraints): values are compared without regard to case."""
+    both = parse_constraints(("node.hostname == node-1", "engine.labels.operatingsystem != Ubuntu 14.04"))
+
+    def on(hostname: str, **labels: str) -> bool:
+        return node_matches(both, node("nodeid-1", hostname=hostname, engine_labels=labels))
+
+    assert not on("")
+    assert on("node-1")
+    assert not on("node-2")
+    assert [on("node-1", operatingsystem=f"{os} 14.04") for os in ("Ubuntu", "ubuntu")] == [False, False]
+    assert on("node-1", operatingsystem="ubuntu 15.04")
+
+
 def test_keys_have_no_case_but_names_of_labels_have() -> None:
     where = node("nodeid-1", labels={"Zone": "A"})
 

@@ -13,9 +13,9 @@ from swarmsim.store import Action, ActionKind, MemoryStore, Transaction
 from swarmsim.store.actions import CREATE, REMOVE, UPDATE
 from swarmsim.store.memory_store import slot_key
 
-from .world import cluster, config, network, node, secret, service, task
+from .world import cluster, config, network, node, secret, service, task, volume
 
-MAKERS = (service, node, task, network, secret, config, cluster)
+MAKERS = (service, node, task, network, secret, config, cluster, volume)
 
 
 def filled(*objects: Any, index: int = 1) -> MemoryStore:

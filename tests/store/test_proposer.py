@@ -6,10 +6,11 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from swarmsim.api.objects import Node
+from swarmsim.api.objects import Config, Node
+from swarmsim.api.specs import ConfigSpec
 from swarmsim.api.states import Component
 from swarmsim.errors import ApiError, LeadershipLost
-from swarmsim.manager.proposer import MAX_CHANGES_PER_TRANSACTION
+from swarmsim.manager.proposer import MAX_CHANGES_PER_TRANSACTION, MAX_TRANSACTION_BYTES
 
 from .world import Leader, node, service
 
@@ -190,3 +191,32 @@ def _change(what: str, n: int) -> Any:
 def _written(who: str) -> list[str]:
     n = who.lstrip("abcdefghijklmnopqrstuvwxyz")
     return {"w": [f"a{n}"], "b": [f"a{n}", f"b{n}"]}.get(who[0], [])
+
+
+def big(id: str, size: int) -> Any:
+    return Config(id, ConfigSpec(id, data=b"x" * size))
+
+
+def test_a_proposal_has_a_megabyte_and_a_half_at_most(leader: Leader) -> None:
+    """raft.go `processInternalRaftRequest`, memory.go `MaxTransactionBytes`; whether it leads is asked before."""
+    half = MAX_TRANSACTION_BYTES // 2
+    leader.update("fits", lambda tx: [tx.create(big(id, half)) for id in "ab"])
+    leader.commit()
+    leader.update("too large", lambda tx: [tx.create(big(id, half + 1)) for id in "cd"])
+
+    assert sorted(leader.store.configs) == ["a", "b"]
+    error = leader.results["too large"]
+    assert (error.code, error.text) == ("Unknown", "raft: raft message is too large and can't be sent")
+    assert leader.proposed == []
+    leader.proposer.lost()
+    leader.update("late", lambda tx: [tx.create(big(id, half + 1)) for id in "cd"])
+    assert isinstance(leader.results["late"], LeadershipLost)
+
+
+def test_a_batch_is_cut_at_three_quarters_of_that(leader: Leader) -> None:
+    """memory.go `Batch.Update`: looked at after each callback."""
+    quarter = MAX_TRANSACTION_BYTES // 4
+    leader.batch("b", [lambda tx, id=id: tx.create(big(id, quarter)) for id in "abcdefgh"])
+    leader.commit_all()
+
+    assert [len(changes) for changes in leader.told] == [3, 3, 2]

@@ -250,3 +250,35 @@ def _same(one: str, other: str) -> bool:
 
 def _summary(twin: PlainDict) -> dict[str, tuple[str, int]]:
     return {o.id: (o.name, o.version) for o in twin.objects.values()}
+
+
+def test_a_transaction_finds_names_by_an_index(leader: Leader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is not looked for among all that was written before, so thousands in one transaction take no time."""
+    asked = 0
+
+    def name(self: Service) -> str:
+        nonlocal asked
+        asked += 1
+        return self.spec.name
+
+    monkeypatch.setattr(Service, "name", property(name))
+    leader.create(*(service(f"s{i}") for i in range(500)))
+
+    assert asked < 10 * 500
+
+
+def test_a_name_that_was_freed_in_a_transaction_may_be_taken_there(leader: Leader) -> None:
+    leader.create(service("s1", "a"))
+
+    def change(tx: Transaction) -> None:
+        tx.delete(Service, "s1")
+        assert tx.by_name(Service, "a") is None
+        tx.create(service("s2", "A"))
+        tx.update(renamed(tx.get(Service, "s2"), "b"))
+        tx.create(service("s3", "a"))
+
+    leader.update("u", change)
+    leader.commit()
+
+    assert leader.results["u"] is None
+    assert (leader.store.by_name(Service, "A").id, leader.store.by_name(Service, "b").id) == ("s3", "s2")

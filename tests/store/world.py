@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from swarmsim.api.objects import Cluster, Config, Network, Node, Secret, Service, Task, TaskStatus
+from swarmsim.api.objects import Cluster, Config, Network, Node, Secret, Service, Task, TaskStatus, Volume
 from swarmsim.api.specs import (
     ClusterSpec,
     ConfigSpec,
@@ -15,6 +15,7 @@ from swarmsim.api.specs import (
     SecretSpec,
     ServiceSpec,
     TaskSpec,
+    VolumeSpec,
 )
 from swarmsim.api.states import TaskState
 from swarmsim.errors import LeadershipLost
@@ -46,6 +47,10 @@ def secret(id: str, name: str = "") -> Secret:
 
 def config(id: str, name: str = "") -> Config:
     return Config(id, ConfigSpec(name or id, data=b"1"))
+
+
+def volume(id: str, name: str = "") -> Volume:
+    return Volume(id, VolumeSpec(name or id))
 
 
 def cluster(id: str, name: str = "") -> Cluster:

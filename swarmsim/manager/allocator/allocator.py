@@ -99,15 +99,11 @@ class Allocator(Machine):
         ingress = next((n for n in self.store.networks.values() if n.spec.ingress), None)
         if ingress is not None:
             self.networks.ingress = ingress.id
-            yield from self._network_created(ingress, out.cause, out, first=True)
+            yield from self._network_created(ingress, out.cause, out)
         self._restore()
-        for network in list(self.store.networks.values()):
-            if not self.networks.is_allocated(network.id):
-                yield from self._network_created(network, out.cause, out)
-        for node_id in list(self.store.nodes):
-            yield from self._node_changed(node_id, out.cause, out)
-        for service in list(self.store.services.values()):
-            yield from self._service_changed(service, out.cause, out)
+        yield from self._allocate_networks(dict.fromkeys(self.store.networks, out.cause), 0, out)
+        yield from self._allocate_nodes(list(self.store.nodes), out.cause, out)
+        yield from self._allocate_services(dict.fromkeys(self.store.services, out.cause), 0, out)
         for task in self.store.tasks.values():
             if task.status.state < TaskState.PENDING:
                 self._pending_tasks[task.id] = out.cause
@@ -133,24 +129,39 @@ class Allocator(Machine):
                 self.networks.restore_address(owner, attachment.network_id, address)
 
     # -- networks --
-    def _network_created(self, network: Network, cause: int, out: Outbox, first: bool = False) -> Work:
-        if self.networks.is_allocated(network.id):
+    def _network_created(self, network: Network, cause: int, out: Outbox) -> Work:
+        yield from self._allocate_networks({network.id: cause}, 0, out)
+
+    def _allocate_networks(self, wanted: Mapping[str, int], trigger: int, out: Outbox) -> Work:
+        """Those that have nothing yet, written in one batch (`allocateNetworks`, `procUnallocatedNetworks`)."""
+        found = []
+        for id, cause in list(wanted.items()):
+            allocated = self._take_up_network(id, max(cause, trigger))
+            if allocated is not None:
+                found.append((allocated, max(cause, trigger)))
+        if not found:
             return
-        current: Network | None = self.store.networks.get(network.id)
-        if current is None:
-            return
-        if current.spec.ingress and not first and self.networks.ingress not in ("", current.id):
-            self.reasons[current.id] = "another ingress network is already present"
-            return
+        results = yield out.batch([self._write_network(allocated, cause) for allocated, cause in found])
+        for (allocated, _), error in zip(found, results, strict=True):
+            if isinstance(error, NotExistError):
+                self.networks.deallocate(allocated.id)
+
+    def _take_up_network(self, id: str, cause: int) -> Network | None:
+        """The network as it must be written, if it must."""
+        current: Network | None = self.store.networks.get(id)
+        if current is None or self.networks.is_allocated(id):
+            return None
+        if current.spec.ingress and self.networks.ingress not in ("", id):
+            self.reasons[id] = "another ingress network is already present"
+            return None
         allocated = self._try_network(current)
         if allocated is None:
-            self.unallocated_networks[current.id] = cause
-            return
+            self.unallocated_networks[id] = cause
+            return None
         if current.spec.ingress:
-            self.networks.ingress = current.id
-        self.unallocated_networks.pop(current.id, None)
-        if allocated is not current:
-            yield from self._write_network(allocated, cause, out)
+            self.networks.ingress = id
+        self.unallocated_networks.pop(id, None)
+        return None if allocated is current else allocated
 
     def _try_network(self, network: Network) -> Network | None:
         try:
@@ -162,16 +173,13 @@ class Allocator(Machine):
         same = (allocated.subnet, allocated.gateway, allocated.vni) == (network.subnet, network.gateway, network.vni)
         return network if same else allocated
 
-    def _write_network(self, allocated: Network, cause: int, out: Outbox) -> Work:
+    def _write_network(self, allocated: Network, cause: int) -> Callable[[Transaction], None]:
         def change(tx: Transaction) -> None:
             now = _existing(tx, Network, allocated.id)
             fields = {"subnet": allocated.subnet, "gateway": allocated.gateway, "vni": allocated.vni}
             tx.update(now.evolve(**fields), cause)
 
-        try:
-            yield out.update(change)
-        except NotExistError:
-            self.networks.deallocate(allocated.id)
+        return change
 
     def _network_removed(self, network: Network, cause: int, out: Outbox) -> Work:
         """Take it from the nodes that have an address on it, then free its subnet."""
@@ -188,21 +196,37 @@ class Allocator(Machine):
 
     # -- services --
     def _service_changed(self, service: Service, cause: int, out: Outbox) -> Work:
-        """Allocate the latest version of the service, if it lacks anything (`EventCreateService` and `-Update-`)."""
-        current: Service | None = self.store.services.get(service.id)
+        yield from self._allocate_services({service.id: cause}, 0, out)
+
+    def _allocate_services(self, wanted: Mapping[str, int], trigger: int, out: Outbox) -> Work:
+        """Those that lack anything, written in one batch (`allocateServices`, `procUnallocatedServices`)."""
+        found = []
+        for id, cause in list(wanted.items()):
+            endpoint = self._take_up_service(id, max(cause, trigger))
+            if endpoint is not None:
+                found.append((id, endpoint, max(cause, trigger)))
+        if not found:
+            return
+        results = yield out.batch([self._write_service(id, endpoint, cause) for id, endpoint, cause in found])
+        for (id, _, _), error in zip(found, results, strict=True):
+            if isinstance(error, NotExistError):
+                self.networks.free_service(id)
+            self._service_is_fine(id)
+
+    def _take_up_service(self, id: str, cause: int) -> Endpoint | None:
+        """What must be written to the latest version of the service (`EventCreateService` and `-Update-`), if any."""
+        current: Service | None = self.store.services.get(id)
         if current is None:
-            return
-        if not self.networks.is_service_allocated(current):
-            endpoint = self._try_service(current, cause)
-        elif host_publish_ports_need_update(current):
-            endpoint = update_ports_in_host_publish_mode(current)
-        else:
-            self._service_is_fine(current.id)
-            return
+            return None
+        if self.networks.is_service_allocated(current):
+            if host_publish_ports_need_update(current):
+                return update_ports_in_host_publish_mode(current)
+            self._service_is_fine(id)
+            return None
+        endpoint = self._try_service(current, cause)
         if endpoint is None:
-            self.unallocated_services[current.id] = cause
-        else:
-            yield from self._write_service(current.id, endpoint, cause, out)
+            self.unallocated_services[id] = cause
+        return endpoint
 
     def _try_service(self, service: Service, cause: int) -> Endpoint | None:
         released = service.spec.endpoint is None and service.endpoint is not None
@@ -215,35 +239,50 @@ class Allocator(Machine):
             self._freed_by = cause
         return endpoint
 
-    def _write_service(self, service_id: str, endpoint: Endpoint, cause: int, out: Outbox) -> Work:
+    def _write_service(self, service_id: str, endpoint: Endpoint, cause: int) -> Callable[[Transaction], None]:
         def change(tx: Transaction) -> None:
             tx.update(_existing(tx, Service, service_id).evolve(endpoint=endpoint), cause)
 
-        try:
-            yield out.update(change)
-        except NotExistError:
-            self.networks.free_service(service_id)
-        self._service_is_fine(service_id)
+        return change
 
     def _service_is_fine(self, service_id: str) -> None:
         self.unallocated_services.pop(service_id, None)
         self.reasons.pop(service_id, None)
 
     def _service_removed(self, service: Service, cause: int, out: Outbox) -> Work:
-        if self.networks.free_service(service.id):
-            self._freed_by = cause
+        """Counts as something freed, also where it held nothing; so does a node's removal."""
+        self.networks.free_service(service.id)
+        self._freed_by = cause
         self._service_is_fine(service.id)
         yield from ()
 
     # -- nodes --
     def _node_changed(self, node_id: str, cause: int, out: Outbox) -> Work:
-        """One address on ingress and on each network of a living task of the node, for its load balancer."""
+        yield from self._allocate_nodes([node_id], cause, out)
+
+    def _allocate_nodes(self, node_ids: list[str], cause: int, out: Outbox) -> Work:
+        """Written in one batch (`allocateNodes`)."""
+        found = []
+        for id in node_ids:
+            attachments = self._take_up_node(id, cause)
+            if attachments is not None:
+                found.append((id, attachments))
+        if not found:
+            return
+        results = yield out.batch([self._write_node(id, attachments, cause) for id, attachments in found])
+        for (id, _), error in zip(found, results, strict=True):
+            if isinstance(error, NotExistError):
+                self.networks.release(("node", id))
+
+    def _take_up_node(self, node_id: str, cause: int) -> tuple[NetworkAttachment, ...] | None:
+        """One address on ingress and on each network of a living task of the node, for its load balancer.
+
+        Gives what must be written, if anything must.
+        """
         node: Node | None = self.store.nodes.get(node_id)
         if node is None:
-            return
-        wanted = [self.networks.ingress] if self.networks.ingress else []
-        wanted += [n for n in self._node_networks.get(node_id, ()) if n != self.networks.ingress]
-        wanted = [n for n in wanted if self.networks.is_global(n)]
+            return None
+        wanted = self._node_wants(node_id)
         owner = ("node", node_id)
         had = [a for a in node.attachments if a.network_id in wanted]
         known = {a.network_id for a in had}
@@ -254,8 +293,18 @@ class Allocator(Machine):
         )
         if self.networks.release(owner, [n for n in self.networks.held(owner) if n not in wanted]):
             self._freed_by = cause
-        if attachments != node.attachments:
-            yield from self._write_node(node_id, attachments, cause, out)
+        return attachments if attachments != node.attachments else None
+
+    def _node_wants(self, node_id: str) -> list[str]:
+        ingress = self.networks.ingress
+        wanted = [ingress] if ingress else []
+        wanted += [n for n in self._node_networks.get(node_id, ()) if n != ingress]
+        return [n for n in wanted if self.networks.is_global(n)]
+
+    def _node_lacks(self, node_id: str) -> bool:
+        """No address was left for it, say: each event of a task there tries again (`reallocateNode`)."""
+        held = self.networks.held(("node", node_id))
+        return any(network not in held for network in self._node_wants(node_id))
 
     def _attach_node(self, owner: tuple[str, str], attachment: NetworkAttachment) -> NetworkAttachment | None:
         try:
@@ -264,18 +313,17 @@ class Allocator(Machine):
             self.reasons[owner[1]] = str(error)
             return None
 
-    def _write_node(self, node_id: str, attachments: tuple[NetworkAttachment, ...], cause: int, out: Outbox) -> Work:
+    def _write_node(
+        self, node_id: str, attachments: tuple[NetworkAttachment, ...], cause: int
+    ) -> Callable[[Transaction], None]:
         def change(tx: Transaction) -> None:
             tx.update(_existing(tx, Node, node_id).evolve(attachments=attachments), cause)
 
-        try:
-            yield out.update(change)
-        except NotExistError:
-            self.networks.release(("node", node_id))
+        return change
 
     def _node_removed(self, node_id: str, cause: int, out: Outbox) -> Work:
-        if self.networks.release(("node", node_id)):
-            self._freed_by = cause
+        self.networks.release(("node", node_id))
+        self._freed_by = cause
         yield from ()
 
     # -- tasks --
@@ -289,10 +337,10 @@ class Allocator(Machine):
         if removed or task.status.state > TaskState.RUNNING:
             self._forget_task(task, cause)
             gone = self._on_node.pop(task.id, None)
-            if gone is not None and self._leave_node(*gone):
-                todo.append((self._node_changed, gone[0], cause))
+            if (gone is not None and self._leave_node(*gone)) or (task.node_id and self._node_lacks(task.node_id)):
+                todo.append((self._node_changed, task.node_id, cause))
             return
-        if task.node_id and self._place_on_node(task):
+        if task.node_id and (self._place_on_node(task) or self._node_lacks(task.node_id)):
             todo.append((self._node_changed, task.node_id, cause))
         if task.status.state >= TaskState.PENDING:
             self._pending_tasks.pop(task.id, None)
@@ -378,20 +426,12 @@ class Allocator(Machine):
         self._pending_tasks.clear()
 
     def _retry_is_due(self, now: Micros) -> bool:
-        if not self.unallocated_networks and not self.unallocated_services and not self.unallocated_tasks:
-            self._freed_by = None if not self._pending_tasks else self._freed_by
-            return False
+        """Was anything freed since the last try, or is that long ago?"""
         return self._freed_by is not None or now - self._last_retry > RETRY_INTERVAL
 
     def _retry(self, trigger: int, out: Outbox) -> Work:
-        for network_id, cause in list(self.unallocated_networks.items()):
-            network = self.store.networks.get(network_id)
-            if network is not None:
-                yield from self._network_created(network, max(cause, trigger), out)
-        for service_id, cause in list(self.unallocated_services.items()):
-            service = self.store.services.get(service_id)
-            if service is not None:
-                yield from self._service_changed(service, max(cause, trigger), out)
+        yield from self._allocate_networks(self.unallocated_networks, trigger, out)
+        yield from self._allocate_services(self.unallocated_services, trigger, out)
         yield from self._allocate_tasks(self.unallocated_tasks, trigger, out)
 
     def _allocate_tasks(self, waiting: dict[str, int], trigger: int, out: Outbox) -> Work:

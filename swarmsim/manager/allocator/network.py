@@ -289,12 +289,13 @@ class NetworkAllocator:
             raise AllocationError("ingress network is missing")
         if spec is None and service.endpoint is not None:
             self.free_service(service.id)  # and it gets other addresses
-        before = dict(self.held(owner))
+        before, ports_before = dict(self.held(owner)), self.ports.held(service.id)
+        ports = self.ports.allocate(service)  # first, so that a conflict costs no address
         wanted = [] if spec is not None and spec.mode is ResolutionMode.DNSRR else self._vip_networks(service)
         try:
             vips = tuple((network, self._vip(owner, network, service)) for network in wanted)
-            ports = self.ports.allocate(service)
         except AllocationError:
+            self.ports.put_back(service.id, ports_before)
             self.release(owner, [n for n in self.held(owner) if n not in before])
             raise
         self.release(owner, [n for n in self.held(owner) if n not in wanted])

@@ -13,6 +13,7 @@ from ...api.specs import EndpointSpec, PortConfig, PublishMode
 
 DYNAMIC_PORT_START = 30000  # portallocator.go `dynamicPortStart`
 DYNAMIC_PORT_END = 32767
+PORT_MOST = 65535  # `masterPortEnd`
 
 PortKey = tuple[str, str, int, PublishMode]  # everything of a port but its published number
 Taken = tuple[str, int]  # (protocol, published port)
@@ -33,6 +34,8 @@ class PortSpace:
         return self._owners.get(port)
 
     def take(self, port: int, owner: str) -> None:
+        if not 1 <= port <= PORT_MOST:
+            raise AllocationError("requested port is out of range")
         if port in self._owners:
             raise AllocationError("requested bit is already allocated")
         self._owners[port] = owner
@@ -63,15 +66,14 @@ class PortAllocator:
         if service.spec.endpoint is None:
             self.free(service.id)
             return ()
-        before = self._held.get(service.id, [])
+        before = self.held(service.id)
         self.free(service.id)
         held: list[Taken] = []
         self._held[service.id] = held
         try:
             return tuple(self._allocate_one(service.id, p, held) for p in reconcile(service))
         except AllocationError:
-            self.free(service.id)
-            self._take_back(service.id, before)
+            self.put_back(service.id, before)
             raise
 
     def _allocate_one(self, owner: str, port: PortConfig, held: list[Taken]) -> PortConfig:
@@ -90,6 +92,14 @@ class PortAllocator:
         for protocol, number in ports:
             self._spaces[protocol].take(number, owner)
             self._held.setdefault(owner, []).append((protocol, number))
+
+    def held(self, service_id: str) -> tuple[Taken, ...]:
+        return tuple(self._held.get(service_id, ()))
+
+    def put_back(self, service_id: str, before: Iterable[Taken]) -> None:
+        """The service keeps what it held before; what it has got since is free."""
+        self.free(service_id)
+        self._take_back(service_id, before)
 
     def restore(self, service: Service) -> None:
         """Book what the store says the service holds; the first in the store wins a number."""

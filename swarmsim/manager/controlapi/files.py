@@ -53,7 +53,7 @@ class Files:
 
         def change(tx: Any) -> Any:
             try:
-                return tx.create(rules.kind(id, spec))
+                return without_data(tx.create(rules.kind(id, spec)))
             except NameConflictError:
                 raise ApiError("AlreadyExists", f"{rules.word} {spec.name} already exists") from None
 
@@ -71,7 +71,8 @@ class Files:
                 raise not_found(rules.kind, wanted)
             if spec.name != current.name or (spec.data and spec.data != current.spec.data):
                 raise invalid_argument("only updates to Labels are allowed")
-            return tx.update(current.evolve(spec=replace(current.spec, labels=spec.labels), version=version))
+            written = current.evolve(spec=replace(current.spec, labels=spec.labels), version=version)
+            return without_data(tx.update(written))
 
         return (yield out.update(change))
 
@@ -87,6 +88,11 @@ class Files:
             tx.delete(rules.kind, known.id)
 
         return (yield out.update(change))
+
+
+def without_data(file: Any) -> Any:
+    """As it leaves the manager: a secret without its data, a config whole (secret.go)."""
+    return file.evolve(spec=replace(file.spec, data=b"")) if isinstance(file, Secret) else file
 
 
 def check_file_spec(rules: Rules, spec: Spec) -> None:

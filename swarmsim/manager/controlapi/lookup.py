@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...api.objects import Config, Network, Node, Secret, Service, Task
+from ...api.objects import Cluster, Config, Network, Node, Secret, Service, Task, Volume
 from ...errors import ApiError
 from ...machine import Outbox
 from ...store.memory_store import NAMED, MemoryStore
@@ -23,6 +23,8 @@ WORDS: dict[type, str] = {
     Network: "network",
     Secret: "secret",
     Config: "config",
+    Cluster: "cluster",
+    Volume: "volume",
 }
 
 
@@ -35,7 +37,10 @@ def not_found(kind: type, wanted: str) -> ApiError:
 
 
 def find(store: MemoryStore, kind: type, wanted: str) -> Any:
-    """Raises `ApiError` where there is none, or more than one."""
+    """Raises `ApiError` where there is none, or more than one.
+
+    Letter by letter: the index ignores case, but the API's filter of names looks at what it found once more.
+    """
     if not wanted:
         raise invalid_argument()
     table = store.tables[kind]
@@ -53,7 +58,11 @@ def find(store: MemoryStore, kind: type, wanted: str) -> Any:
 def _named(store: MemoryStore, kind: type, wanted: str) -> list[Any]:
     if kind in NAMED:
         found = store.by_name(kind, wanted)
-        return [] if found is None else [found]
-    if kind is Node:
-        return [n for n in store.nodes.values() if n.hostname == wanted]
-    return [t for t in store.tables[kind].values() if t.name == wanted]
+        return [] if found is None or found.name != wanted else [found]
+    return [obj for obj in store.tables[kind].values() if known_as(obj) == wanted]
+
+
+def known_as(obj: Any) -> str:
+    """What the index of names has: for a node its hostname."""
+    name: str = obj.hostname if isinstance(obj, Node) else obj.name
+    return name

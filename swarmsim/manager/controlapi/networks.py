@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from typing import Any
 
 from ...api import messages as m
@@ -17,17 +17,24 @@ from ...store.memory_store import MemoryStore
 from ..validation import PREDEFINED, check_name, needs_ingress
 from .lookup import Serves, find, invalid_argument, not_found
 
+#: libnetwork/cnmallocator drivers_network_linux.go; the empty name is the default's.
+DRIVERS = ("", "bridge", "host", "ipvlan", "macvlan", "overlay")
+
+#: libnetwork/ipams, that every engine has; none: the default one.
+IPAM_DRIVERS = ("", "default", "null")
+
 Serving = Generator[Any, Any, Any]
 
 
 class Networks:
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, node: str = "") -> None:
         self.store = store
+        self.node = node  # the host of this manager
         self.serve: Serves = {m.CreateNetwork: self.create, m.RemoveNetwork: self.remove}
 
     def create(self, request: m.CreateNetwork, out: Outbox) -> Serving:
         spec = request.spec
-        check_network_spec(spec)
+        check_network_spec(spec, self._plugins())
         id = new_id(out.rng)
 
         def change(tx: Any) -> Network:
@@ -38,6 +45,10 @@ class Networks:
             return created
 
         return (yield out.update(change))
+
+    def _plugins(self) -> tuple[tuple[str, str], ...]:
+        known = next((n.description for n in self.store.nodes.values() if n.hostname == self.node), None)
+        return known.plugins if known is not None else ()
 
     def remove(self, request: m.RemoveNetwork, out: Outbox) -> Serving:
         known: Network = find(self.store, Network, request.network_id)
@@ -82,7 +93,11 @@ def _refers_to(network: Network, task: Task) -> bool:
     return attached or any(a.target in (network.id, network.name) for a in task.spec.networks)
 
 
-def check_network_spec(spec: NetworkSpec | None) -> None:
+def check_network_spec(spec: NetworkSpec | None, plugins: Container[tuple[str, str]] = ()) -> None:
+    """network.go `validateNetworkSpec`; `plugins` are those of this manager's engine.
+
+    A driver is a built-in one of libnetwork/cnmallocator, or one of theirs (`ValidateNetworkDriver`); none: overlay.
+    """
     if spec is None:
         raise invalid_argument()
     if spec.ingress and spec.attachable:
@@ -91,6 +106,10 @@ def check_network_spec(spec: NetworkSpec | None) -> None:
     if PREDEFINED in spec.labels:
         text = f"label {PREDEFINED} is for internally created predefined networks and cannot be applied by users"
         raise ApiError("PermissionDenied", text)
+    if spec.driver not in DRIVERS and (spec.driver == "null" or ("Network", spec.driver) not in plugins):
+        raise invalid_argument(f"error during lookup of plugin {spec.driver}")
+    if spec.ipam_driver.lower() not in IPAM_DRIVERS:
+        raise invalid_argument(f"error during lookup of plugin {spec.ipam_driver}")
     for config in spec.ipam:
         check_ipam(config)
 

@@ -17,16 +17,31 @@ from .lookup import Serves, find, invalid_argument, not_found
 REMOVED_NODE = "Task belonged to a node that has been deleted"
 
 Serving = Generator[Any, Any, Any]
+Reachability = tuple[tuple[str, bool], ...]
 
 
 class Nodes:
+    """`members()` gives the node ids of all Raft members; `can_remove(id)` says whether a quorum survives it.
+
+    `reachable()`: each member's node id, and whether this manager, which leads, can reach it.
+    """
+
     def __init__(
-        self, store: MemoryStore, members: Callable[[], tuple[str, ...]], can_remove: Callable[[str], bool]
+        self,
+        store: MemoryStore,
+        members: Callable[[], tuple[str, ...]],
+        can_remove: Callable[[str], bool],
+        reachable: Callable[[], Reachability] = tuple,
     ) -> None:
         self.store = store
         self.members = members
         self.can_remove = can_remove
-        self.serve: Serves = {m.UpdateNode: self.update, m.RemoveNode: self.remove, m.GetNode: self.get}
+        self.serve: Serves = {
+            m.UpdateNode: self.update,
+            m.RemoveNode: self.remove,
+            m.GetNode: self.get,
+            m.ListManagers: lambda request, out: reachable(),
+        }
 
     def get(self, request: m.GetNode, out: Outbox) -> Node:
         found: Node = find(self.store, Node, request.node)
@@ -53,9 +68,9 @@ class Nodes:
         managers = [n for n in tx.all(Node) if n.role is NodeRole.MANAGER]
         if len(managers) == 1 and managers[0].id == node.id:
             raise ApiError("FailedPrecondition", "attempting to demote the last manager of the swarm")
-        if node.hostname not in self.members():
+        if node.id not in self.members():
             raise ApiError("NotFound", "can't find manager in raft memberlist")
-        if not self.can_remove(node.hostname):
+        if not self.can_remove(node.id):
             text = "can't remove member from the raft: this would result in a loss of quorum"
             raise ApiError("FailedPrecondition", text)
 
@@ -75,7 +90,7 @@ class Nodes:
         return (yield out.update(change))
 
     def _check_removal(self, node: Node, force: bool) -> None:
-        if node.spec.desired_role is NodeRole.MANAGER and node.hostname in self.members():
+        if node.spec.desired_role is NodeRole.MANAGER and node.id in self.members():
             text = (
                 f"node {node.id} is a cluster manager and is a member of the raft cluster. "
                 "It must be demoted to worker before removal"

@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import replace
 from typing import Any
 
 from ...api import messages as m
-from ...api.objects import Cluster, Config, Network, Node, Secret, Service, Task
 from ...errors import ApiError, LeadershipLost
 from ...machine import Call, Handler, Machine, Outbox
 from ...store.memory_store import MemoryStore
 from ...trace.events import RequestRefused
-from .clusters import Clusters, redacted
+from ..resourceapi import ResourceAllocator
+from .clusters import Clusters
 from .files import Files
+from .listing import Listing
 from .lookup import Serves
 from .networks import Networks
-from .nodes import Nodes
+from .nodes import Nodes, Reachability
 from .services import Services
 from .tasks import Tasks
-
-KINDS: dict[str, type] = {
-    "service": Service,
-    "node": Node,
-    "task": Task,
-    "network": Network,
-    "secret": Secret,
-    "config": Config,
-    "cluster": Cluster,
-}
+from .volumes import Volumes
 
 
 class ControlApi(Machine):
-    """`members()` gives the hosts of all Raft members; `can_remove(host)` says whether quorum survives it."""
+    """What the Raft member knows: `members()`, `can_remove(id)` and `reachable()`, as `Nodes` has them."""
 
     def __init__(
         self,
@@ -40,18 +31,22 @@ class ControlApi(Machine):
         store: MemoryStore,
         members: Callable[[], tuple[str, ...]],
         can_remove: Callable[[str], bool],
+        reachable: Callable[[], Reachability] = tuple,
     ) -> None:
         self.node = node
         self.store = store
         rooms = (
             Services(store),
-            Nodes(store, members, can_remove),
+            Nodes(store, members, can_remove, reachable),
             Tasks(store),
-            Networks(store),
+            Networks(store, node),
             Files(store),
             Clusters(store),
+            Volumes(store),
+            ResourceAllocator(store),
+            Listing(store),
         )
-        self._serve: Serves = {m.ListObjects: self._list}
+        self._serve: Serves = {}
         for room in rooms:
             self._serve |= room.serve
 
@@ -74,12 +69,3 @@ class ControlApi(Machine):
             out.fail(call, error)
             return
         out.reply(call, result)
-
-    def _list(self, request: m.ListObjects, out: Outbox) -> tuple[Any, ...]:
-        """Docker's `ls`, from this manager's store; what is secret stays here."""
-        objects = self.store.tables[KINDS[request.kind]].values()
-        if request.kind == "secret":
-            return tuple(s.evolve(spec=replace(s.spec, data=b"")) for s in objects)
-        if request.kind == "cluster":
-            return tuple(redacted(c) for c in objects)
-        return tuple(objects)

@@ -5,8 +5,7 @@ heartbeat that is missed for three periods. Reports are gathered for 100 ms and 
 wins, so quick intermediate states can be missing in the store. A node that is removed keeps its streams until its next
 heartbeat is refused, so within these seconds it is still told what becomes of its tasks.
 
-Leaves out: log streams; volumes; values of secrets that a driver's plugin gives; the last session message of a
-dispatcher that stops. A status-only change of a node object is not pushed to its agent, which would ignore it. See
+Leaves out: log streams. A status-only change of a node object is not pushed to its agent, which would ignore it. See
 `assignments` for what a node is sent, `writes` for what is stored, `heartbeat` for the numbers.
 """
 
@@ -30,14 +29,16 @@ from ...api.messages import (
     SessionRequest,
     ToAgent,
     UpdateTaskStatusRequest,
+    UpdateVolumeStatusRequest,
 )
-from ...api.objects import Cluster, Node, Task, TaskStatus
+from ...api.objects import Cluster, Node, Task, TaskStatus, Volume
 from ...api.states import NodeState
 from ...errors import ApiError
 from ...machine import Address, Call, Disturbed, Handler, Machine, Micros, Outbox
 from ...store.actions import CREATE, REMOVE, UPDATE, Change
 from ...store.memory_store import MemoryStore
 from ...trace.events import AssignmentsSent, HeartbeatExpired, NodeRegistered
+from ..drivers import NO_DRIVERS, SecretDrivers
 from .assignments import AssignmentSet
 from .heartbeat import (
     BATCH_INTERVAL,
@@ -47,12 +48,13 @@ from .heartbeat import (
     UNKNOWN_MULTIPLIER,
     RateLimit,
 )
-from .writes import NodeUpdate, node_change, orphaned_change, status_change, unknown_change
+from .writes import NodeUpdate, node_change, orphaned_change, status_change, unknown_change, unpublished_change
 
 ASSIGNMENT_INTERVAL: Micros = 100_000
 ASSIGNMENT_ITEMS = 100
 UNKNOWN_FAILURE = 'heartbeat failure for node in "unknown" state'
 HEARTBEAT_FAILURE = "heartbeat failure"
+NOT_REGISTERED = "node not registered"
 
 
 NO_PULSE = Pulse(0, 0)
@@ -85,16 +87,21 @@ class Dispatcher(Machine):
         store: MemoryStore,
         members: Callable[[], tuple[str, ...]],
         formed: Mapping[str, tuple[str, str]] | None = None,
+        drivers: SecretDrivers = NO_DRIVERS,
     ) -> None:
         self.node = node
         self.store = store
         self.members = members
         self.formed = formed
+        self.drivers = drivers
         self.sessions: dict[str, Session] = {}
         self.down: dict[str, None] = {}
+        self._ending: dict[str, Session] = {}  # DOWN nodes' streams, each of which ends with its next event
         self._statuses: dict[str, tuple[TaskStatus, int]] = {}
         self._nodes: dict[str, NodeUpdate] = {}
+        self._unpublished: dict[str, dict[str, None]] = {}  # volume -> the nodes that let go of it
         self._registering: list[tuple[Call, SessionRequest, str, int]] = []
+        self._in_batch: list[tuple[Call, SessionRequest, str, int]] = []  # those whose batch is being committed
         self._flushing = False
         self._phase: Micros = 0
         self._period: Micros = 5_000_000
@@ -117,7 +124,7 @@ class Dispatcher(Machine):
             id, manager = self.formed[node.id]
             via = "" if manager == self.node else manager
             session = self.sessions[node.id] = Session(node.id, node.hostname, id, via)
-            session.assignments = AssignmentSet(self.store)
+            session.assignments = self._assignment_set(node.id)
             session.assignments.message(complete=True)
             session.pulse = first_pulse(session.id, out, self._period)
             session.dozing = out.quiet(session.host, *self.members())
@@ -148,6 +155,9 @@ class Dispatcher(Machine):
             elif type(request) is UpdateTaskStatusRequest:
                 self._update_statuses(request, out)
                 out.reply(call, None)
+            elif type(request) is UpdateVolumeStatusRequest:
+                self._update_volumes(request, out)
+                out.reply(call, None)
             elif type(request) is AssignmentsRequest:
                 out.reply(call, self._assignments(request, out))
             elif type(request) is SessionRequest:
@@ -167,7 +177,7 @@ class Dispatcher(Machine):
     def _known(self, node_id: str, session_id: str) -> Session:
         session = self.sessions.get(node_id)
         if session is None:
-            raise ApiError("NotFound", "node not registered")
+            raise ApiError("NotFound", NOT_REGISTERED)
         if not session_id or session.id != session_id:
             raise ApiError("InvalidArgument", "session invalid")
         return session
@@ -183,8 +193,6 @@ class Dispatcher(Machine):
         self._registering.append((call, request, via, out.cause))
         update = NodeUpdate(NodeState.READY, "", out.cause, request.description, request.addr)
         self._nodes[request.node_id] = update
-        self.down.pop(request.node_id, None)
-        out.cancel_timer(("orphan", request.node_id))
         self._await_batch(out)
 
     def _registered(self, call: Call, request: SessionRequest, via: str, out: Outbox) -> None:
@@ -192,6 +200,8 @@ class Dispatcher(Machine):
         node: Node | None = self.store.get(Node, request.node_id)
         if node is None:
             return out.fail(call, ApiError("NotFound", "node not found"))
+        self.down.pop(node.id, None)
+        out.cancel_timer(("orphan", node.id))
         host = call.request.origin if type(call.request) is Forwarded else call.src.node
         session = self.sessions.get(node.id)
         if session is None:
@@ -202,13 +212,15 @@ class Dispatcher(Machine):
             out.emit(NodeRegistered(host, session.id, self.node))
             self._beat(session, out)
         session.host, session.via, session.assignments = host, via, None
+        self._ending.pop(node.id, None)
         out.reply(call, self._session_message(session, node))
         return None
 
     def _session_message(self, session: Session, node: Node) -> SessionMessage:
         cluster = self.store.cluster
         keys = cluster.network_keys if cluster else ()
-        return SessionMessage(session.id, node, self.members(), keys, cluster.ca_digest if cluster else "")
+        root = cluster.root.ca_cert.name if cluster else ""
+        return SessionMessage(session.id, node, self.members(), keys, cluster.ca_digest if cluster else "", root)
 
     def _heartbeat(self, request: HeartbeatRequest, out: Outbox) -> Pulse:
         session = self._known(request.node_id, request.session_id)
@@ -258,27 +270,38 @@ class Dispatcher(Machine):
 
     def _update_statuses(self, request: UpdateTaskStatusRequest, out: Outbox) -> None:
         self._known(request.node_id, request.session_id)
-        for task_id, _, _ in request.updates:
+        for task_id, status, _ in request.updates:
             task: Task | None = self.store.get(Task, task_id)
-            if task is not None and task.node_id != request.node_id:
+            if status is not None and task is not None and task.node_id != request.node_id:
                 raise ApiError("PermissionDenied", "cannot update a task not assigned this node")
         for task_id, status, cause in request.updates:
-            if self.store.get(Task, task_id) is not None:
+            if status is not None and self.store.get(Task, task_id) is not None:
                 self._statuses[task_id] = (status, cause)
         self._await_batch(out)
 
+    def _update_volumes(self, request: UpdateVolumeStatusRequest, out: Outbox) -> None:
+        self._known(request.node_id, request.session_id)
+        for volume_id in request.unpublished:
+            self._unpublished.setdefault(volume_id, {})[request.node_id] = None
+        self._await_batch(out)
+
+    def _assignment_set(self, node_id: str) -> AssignmentSet:
+        return AssignmentSet(self.store, node_id, self.drivers)
+
     def _assignments(self, request: AssignmentsRequest, out: Outbox) -> Any:
         session = self._known(request.node_id, request.session_id)
-        session.assignments = AssignmentSet(self.store)
+        session.assignments = self._assignment_set(request.node_id)
         for task in self.store.tasks_on_node(request.node_id):
             session.assignments.add_or_update(task, out.cause)
+        for volume in self.store.volumes.values():
+            session.assignments.update_volume(volume)
         return self._told(session, complete=True, out=out)
 
     # -- batches of reports: a 100 ms ticker that costs nothing while there is nothing --
     def _await_batch(self, out: Outbox) -> None:
         if self._flushing:
             return
-        if max(len(self._statuses), len(self._nodes)) >= BATCH_ITEMS:
+        if max(len(self._statuses), len(self._nodes), len(self._unpublished)) >= BATCH_ITEMS:
             out.set_timer("batch", 0)
         else:
             out.set_timer("batch", BATCH_INTERVAL - (out.now - self._phase) % BATCH_INTERVAL)
@@ -287,17 +310,20 @@ class Dispatcher(Machine):
         self._flushing = True
         statuses, self._statuses = self._statuses, {}
         nodes, self._nodes = self._nodes, {}
-        registering, self._registering = self._registering, []
+        unpublished, self._unpublished = self._unpublished, {}
+        self._in_batch, self._registering = self._registering, []
         changes = [status_change(id, status, cause, self.node) for id, (status, cause) in statuses.items()]
         changes += [node_change(id, update) for id, update in nodes.items()]
+        changes += [unpublished_change(id, tuple(of)) for id, of in unpublished.items()]
         yield out.batch(changes)
         self._flushing = False
         self._phase = out.now % BATCH_INTERVAL  # the ticker is reset after each batch
         cause = out.cause
-        for call, request, via, _ in registering:
+        registered, self._in_batch = self._in_batch, []
+        for call, request, via, _ in registered:
             self._registered(call, request, via, out)
             out.cause = cause
-        if self._statuses or self._nodes or self._registering:
+        if self._statuses or self._nodes or self._unpublished or self._registering:
             self._await_batch(out)
 
     # -- timers --
@@ -319,6 +345,8 @@ class Dispatcher(Machine):
 
     def _expired(self, session: Session, out: Outbox) -> None:
         """No heartbeat within the grace: the node is DOWN, its session invalid (dispatcher.go `markNodeNotReady`)."""
+        if session.id:
+            self._ending[session.node_id] = session
         if self.store.get(Node, session.node_id) is None:
             return  # it was removed meanwhile
         out.emit(HeartbeatExpired(session.host, out.now - session.pulse.at, session.grace))
@@ -362,6 +390,8 @@ class Dispatcher(Machine):
                 self._rouse(session, out)
         elif kind is Node and change.kind is UPDATE:
             self._node_changed(change, out)
+        elif kind is Volume and change.kind is UPDATE:
+            self._volume_changed(change.new, out)
         elif kind is Cluster and change.old is not None:
             self._cluster_changed(change, out)
 
@@ -371,13 +401,23 @@ class Dispatcher(Machine):
             return
         act = session.assignments.remove if change.kind is REMOVE else session.assignments.add_or_update
         if act(change.new, out.cause):
-            full = session.assignments.modifications >= ASSIGNMENT_ITEMS
-            out.set_timer(("assign", session.node_id), 0 if full else ASSIGNMENT_INTERVAL)
+            self._await_assignment(session, session.assignments, out)
+
+    def _volume_changed(self, volume: Volume, out: Outbox) -> None:
+        for status in volume.publish_status:
+            session = self.sessions.get(status.node_id)
+            if session is not None and session.assignments is not None and session.assignments.update_volume(volume):
+                self._await_assignment(session, session.assignments, out)
+
+    def _await_assignment(self, session: Session, assignments: AssignmentSet, out: Outbox) -> None:
+        full = assignments.modifications >= ASSIGNMENT_ITEMS
+        out.set_timer(("assign", session.node_id), 0 if full else ASSIGNMENT_INTERVAL)
 
     def _node_changed(self, change: Change, out: Outbox) -> None:
         old, new = change.old, change.new
         session = self.sessions.get(new.id)
         if session is None or not session.id:
+            self._end_stream(new.id, out)
             return
         same = (
             old.spec == new.spec
@@ -397,7 +437,15 @@ class Dispatcher(Machine):
         if old.network_keys != new.network_keys or old.ca_digest != new.ca_digest:
             self._push_to_all(out)
 
+    def _end_stream(self, node_id: str, out: Outbox) -> None:
+        """The stream of a node that was marked DOWN has something to say: its session is found to be gone."""
+        session = self._ending.pop(node_id, None)
+        if session is not None:
+            self._push(session, SessionEnded(session.id, NOT_REGISTERED), out)
+
     def _push_to_all(self, out: Outbox) -> None:
+        for node_id in list(self._ending):
+            self._end_stream(node_id, out)
         for session in self.sessions.values():
             node = self.store.get(Node, session.node_id)
             if session.id and node is not None:
@@ -420,7 +468,10 @@ class Dispatcher(Machine):
             out.send(Address(session.host, "agent"), message)
 
     def on_stop(self, out: Outbox) -> None:
-        """Leadership is gone: each stream ends with Aborted."""
+        """Leadership is gone: each stream ends with Aborted, after a last message; nobody waits for a batch."""
+        for call, *_ in (*self._in_batch, *self._registering):
+            out.fail(call, ApiError("Aborted", "dispatcher is stopped"))
+        self._push_to_all(out)
         for session in self.sessions.values():
             if session.id:
                 self._push(session, SessionEnded(session.id, "node must disconnect"), out)

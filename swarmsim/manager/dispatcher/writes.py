@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...api.objects import Node, NodeDescription, NodeStatus, Task, TaskStatus
-from ...api.states import NodeState, TaskState
+from ...api.objects import Node, NodeDescription, NodeStatus, Task, TaskStatus, Volume
+from ...api.states import NodeState, PublishState, TaskState
 
 Change = Callable[[Any], None]
 
@@ -60,6 +60,21 @@ def status_change(task_id: str, status: TaskStatus, cause: int, leader: str) -> 
             return
         applied = status.evolve(applied_by=leader, applied_at=tx.now)
         tx.update(task.evolve(status=applied), cause=cause)
+
+    return change
+
+
+def unpublished_change(volume_id: str, nodes: tuple[str, ...]) -> Change:
+    """These nodes have let go of the volume: the rest is the driver's controller's business (`processUpdates`)."""
+
+    def change(tx: Any) -> None:
+        volume: Volume | None = tx.get(Volume, volume_id)
+        if volume is not None:
+            left = [
+                s.evolve(state=PublishState.PENDING_UNPUBLISH) if s.node_id in nodes else s
+                for s in volume.publish_status
+            ]
+            tx.update(volume.evolve(publish_status=tuple(left)))
 
     return change
 

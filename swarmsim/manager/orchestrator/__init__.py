@@ -2,13 +2,14 @@
 
 First of the leader's pipeline stages (*orchestrator*, allocator, scheduler, dispatcher). An orchestrator compares what
 services want with the tasks that exist, and writes what is missing or too many: it creates tasks and moves their
-*desired* state; the observed state belongs to others. Five machines, all leader-only:
+*desired* state; the observed state belongs to others. Six machines, all leader-only:
 
     replicated            services with so many replicas
     global_service        services with one task on each node
     job                   both kinds of jobs (`tally`: what a reconcile of a replicated job counts)
     task_reaper           deletes what is to be removed and has stopped, and old history
     constraint_enforcer   evicts tasks that their node no longer suits
+    volume_enforcer       evicts tasks from a cluster volume that is drained
 
 What the first three share:
 
@@ -26,7 +27,6 @@ in an update, of nodes, of services and of restarts within a commit.
 
 Departures from the original (2026-11-24):
 
-* Cluster (CSI) volumes are not modelled, so there is no volume enforcer.
 * Ties of a scale-down keep their order beyond twelve slots too (`slot.survivors_first`).
 * In a global service's reconcile of one node each service is asked with its own update status (`global_service`).
 * Two races of goroutines have a fixed end (`update`): a failure is seen before the worker takes its next slot, and an
@@ -45,10 +45,12 @@ from .global_service import GlobalOrchestrator
 from .job import JobsOrchestrator
 from .replicated import ReplicatedOrchestrator
 from .task_reaper import TaskReaper
+from .volume_enforcer import VolumeEnforcer
 
 #: The leader-only machines of this package by component name (manager/component.py).
 ORCHESTRATORS: dict[str, Callable[[str, MemoryStore], Machine]] = {
     "constraint_enforcer": ConstraintEnforcer,
+    "volume_enforcer": VolumeEnforcer,
     "task_reaper": TaskReaper,
     "orchestrator": ReplicatedOrchestrator,
     "jobs_orchestrator": JobsOrchestrator,
@@ -62,4 +64,5 @@ __all__ = [
     "JobsOrchestrator",
     "ReplicatedOrchestrator",
     "TaskReaper",
+    "VolumeEnforcer",
 ]

@@ -174,7 +174,12 @@ class GlobalOrchestrator(EventLoop):
 
     def _addition(self, service: Service, node: Node, cause: int, out: Outbox) -> StoreChange:
         id = new_id(out.rng)
-        return lambda tx: tx.create(new_task(self.store.cluster, service, 0, node.id, tx.now, id), cause)
+
+        def change(tx: Transaction) -> None:
+            if tx.get(Service, service.id) is not None:
+                tx.create(new_task(self.store.cluster, service, 0, node.id, tx.now, id), cause)
+
+        return change
 
     # -- all services on one node --
     def _reconcile_node(self, node: Node, cause: int, out: Outbox) -> list[StoreChange]:

@@ -33,7 +33,7 @@ Outcome = RestartScheduled | RestartRefused | None
 class DelayedStart:
     """A task that waits to be released: first for its delay, then perhaps for an old task."""
 
-    __slots__ = ("again", "delay_over", "done", "old", "old_gone", "scheduled_at", "task_id")
+    __slots__ = ("again", "delay_over", "done", "old", "old_gone", "over", "scheduled_at", "task_id")
 
     def __init__(self, task_id: str, old: Task | None, scheduled_at: Micros) -> None:
         self.task_id = task_id
@@ -41,6 +41,7 @@ class DelayedStart:
         self.scheduled_at = scheduled_at
         self.delay_over = False
         self.old_gone = old is None
+        self.over = False  # the store says that the task waits no more
         self.done = Signal()  # released, or cancelled
         self.again: int | None = None  # the task has ended already: restart it when done; the cause
 
@@ -74,7 +75,7 @@ class RestartSupervisor:
         made from the service as it is now, so an old task that fails during a paused update comes back new.
         """
         pending = self.delays.get(task.id)
-        if pending is not None:  # it ended before it was released: its turn comes when its delay is over
+        if pending is not None and not pending.over:  # it ended before it was released: its turn comes after its delay
             if pending.again is None:
                 pending.again = cause
             return None
@@ -190,10 +191,13 @@ class RestartSupervisor:
         self, old: Task | None, task_id: str, delay: Micros, now: Micros, cause: int, out: Outbox
     ) -> DelayedStart:
         """Release the task when `delay` is over and `old`, if it runs, has stopped (restart.go `DelayStart`)."""
+        pending = self.delays.get(task_id)
         self.cancel(task_id, out)
         if old is not None and old.status.state > TaskState.RUNNING:
             old = None
         start = self.delays[task_id] = DelayedStart(task_id, old, now)
+        if pending is not None:
+            start.again = pending.again  # the waiter finds the new delay, and waits for that
         if old is not None:
             self._awaited_tasks.setdefault(old.id, {})[task_id] = start
             if old.node_id:
@@ -224,10 +228,13 @@ class RestartSupervisor:
         """See whether an awaited task has stopped, or the node it stood on is gone."""
         obj = change.new
         if type(obj) is Task:
+            start = self.delays.get(obj.id)
             if change.kind is REMOVE:
-                if obj.id in self.delays:
-                    self.cancel(obj.id, out)
-            elif obj.id in self._awaited_tasks and obj.status.state > TaskState.RUNNING and change.kind is not CREATE:
+                self.cancel(obj.id, out)
+                return
+            if start is not None and obj.desired_state > TaskState.READY:
+                start.over = True
+            if obj.id in self._awaited_tasks and obj.status.state > TaskState.RUNNING and change.kind is not CREATE:
                 self._old_gone(self._awaited_tasks[obj.id], change.cause, out)
         elif type(obj) is Node and obj.id in self._awaited_nodes:
             if change.kind is REMOVE or obj.status.state is NodeState.DOWN:

@@ -10,6 +10,7 @@ Third of the leader's pipeline stages (orchestrator, allocator, *scheduler*, dis
     node_set           all nodes in their order, and which of them changed
     node_info          one node: its tasks, what is free on it, how it fared of late
     generic_resources  user-defined resources
+    volumes            cluster (CSI) volumes: which a task could get on a node
 
 What costs time is asking every node for every task. So `suitable` and `tree` are kept between passes and catch up with
 the nodes that changed; following an event, or placing one more task, costs the same in a small cluster and a large one.
@@ -19,15 +20,15 @@ odds (`spread.map_order`), so a run is reproducible and equal nodes still take t
 
 Departures from the original (2026-11-25):
 
-* Cluster (CSI) volumes are not modelled: a task that mounts one waits, as it would where none exists.
+* Of the usable volumes of a group the first is taken (`volumes`).
 * Tasks found with named generic resources at start keep the names that they recorded; the original claims the
   first free names anew, which after a change of leader may book other names than the task holds.
 * When the kept nodes of a leaf are full, which of several equally bad ones makes room is the earliest, not the
   heap's whim; among equal nodes the order is that of `map_order`.
 * The node-version check of the commit step is left out: it concerns only tasks that the store already has at
   ASSIGNED or beyond, whose update fails for their own version anyway.
-* Commits without tasks, services and nodes are not told to the scheduler (`manager.component.WATCHES`), so they do not
-  put a pass off, as every commit does in the original.
+* Commits without tasks, services, nodes and volumes are not told to the scheduler (`manager.component.WATCHES`), so
+  they do not put a pass off, as every commit does in the original.
 """
 
 from .scheduler import Scheduler

@@ -18,6 +18,7 @@ from ...api.specs import Mount, Platform
 from ...store import MemoryStore
 from . import generic_resources as generic
 from .node_info import NodeInfo, host_ports, reservations
+from .volumes import Wanted, cluster_mounts
 
 Check = Callable[[NodeInfo], bool]
 Wants = tuple[Hashable, ...]  # what each filter wants, None: it is off
@@ -27,7 +28,7 @@ class Reads(Enum):
     """What a filter looks at, and so when its answer may change."""
 
     NODE = "the node object"
-    TASKS = "what runs there"
+    TASKS = "what runs there, and what is used of the cluster volumes"
     SERVICE = "the tasks of the same service there"
 
 
@@ -148,8 +149,8 @@ def _normal(platform: Platform) -> tuple[str, str]:
 
 def check_platforms(wanted: tuple[tuple[str, str], ...]) -> Check:
     def check(info: NodeInfo) -> bool:
-        if info.node.description is None:
-            return False
+        if info.node.description is None or info.node.description.platform == Platform():
+            return False  # it is not known: not even an empty part matches
         has_os, has_arch = _normal(info.node.description.platform)
         return any(os in ("", has_os) and arch in ("", has_arch) for os, arch in wanted)
 
@@ -178,15 +179,14 @@ def check_max_replicas(wanted: tuple[str, int]) -> Check:
     return lambda info: info.active_by_service.get(service, 0) < limit
 
 
-# -- VolumesFilter: a cluster (CSI) volume that the task mounts is usable on the node --
+# -- VolumesFilter: any one of the cluster (CSI) volumes that the task mounts is usable on the node (a quirk) --
 def volumes(task: Task, store: MemoryStore) -> Hashable:
-    mounts = task.spec.container.mounts
-    return True if mounts and any(m.type == "cluster" for m in mounts) else None
+    mounts = cluster_mounts(task)
+    return tuple(Wanted(m.source, m.read_only) for m in mounts) if mounts else None
 
 
-def check_volumes(wanted: bool) -> Check:
-    """The simulated cluster has none, so that nothing can be usable anywhere."""
-    return lambda info: False
+def check_volumes(wanted: tuple[Wanted, ...]) -> Check:
+    return lambda info: any(info.volumes.usable(mount, info.node) for mount in wanted)
 
 
 def _on_nodes(text: str) -> tuple[str, str]:
@@ -206,7 +206,7 @@ FILTERS: tuple[Filter, ...] = (
     Filter("platforms", Reads.NODE, platforms, check_platforms, *_on_nodes("unsupported platform")),
     Filter("host_port", Reads.TASKS, host_port, check_host_port, *_on_nodes("host-mode port already in use")),
     Filter("max_replicas", Reads.SERVICE, max_replicas, check_max_replicas, _MAX_REPLICAS, _MAX_REPLICAS),
-    Filter("volumes", Reads.NODE, volumes, check_volumes, *_on_nodes("cannot fulfill requested CSI volume mounts")),
+    Filter("volumes", Reads.TASKS, volumes, check_volumes, *_on_nodes("cannot fulfill requested CSI volume mounts")),
 )
 
 _WANT = [f.want for f in FILTERS]

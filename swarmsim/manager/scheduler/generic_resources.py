@@ -44,8 +44,9 @@ def _resource(kind: str, values: list[str]) -> GenericResource:
 
 
 def _is_integer(text: str) -> bool:
+    """Of 64 bits, as Go's `strconv.ParseInt` reads it; what does not fit is a name."""
     digits = text[1:] if text[:1] in ("-", "+") else text
-    return digits.isascii() and digits.isdigit()
+    return digits.isascii() and digits.isdigit() and -(2**63) <= int(text) < 2**63
 
 
 def free(described: Iterable[GenericResource]) -> Free:

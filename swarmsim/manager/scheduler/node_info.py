@@ -14,6 +14,7 @@ from ...api.objects import Node, Task
 from ...api.specs import NO_RESOURCES, Micros, PublishMode, Resources
 from ...api.states import Availability, NodeState, TaskState
 from . import generic_resources as generic
+from .volumes import VolumeSet
 
 MONITOR_FAILURES: Micros = 300_000_000  # nodeinfo.go `monitorFailures`: failures older than 5 min are forgotten
 MAX_FAILURES = 5  # `maxFailures`: so many and the node is ranked last
@@ -49,7 +50,8 @@ def _described(node: Node) -> Resources:
 class NodeInfo:
     """One node as the scheduler sees it, its own undecided placements included.
 
-    `place` and `stamp` belong to the `NodeSet`: where the node comes in its order, and when it last changed.
+    `place`, `stamp` and `volumes` belong to the `NodeSet`: where the node comes in its order, when it last changed, and
+    the cluster volumes, which all nodes share.
     """
 
     __slots__ = (
@@ -65,6 +67,7 @@ class NodeInfo:
         "recent_failures",
         "stamp",
         "tasks",
+        "volumes",
     )
 
     def __init__(self, node: Node, tasks: Iterable[Task] = ()) -> None:
@@ -80,6 +83,7 @@ class NodeInfo:
         self.host_ports: set[HostPort] = set()  # asked for membership only, never iterated
         self.recent_failures: dict[VersionedService, list[Micros]] = {}
         self.place = self.stamp = 0
+        self.volumes = NO_VOLUMES
         for task in tasks:
             self.add_task(task)
 
@@ -156,6 +160,10 @@ class NodeInfo:
         if not self.recent_failures:
             return 0
         return sum(now - at <= MONITOR_FAILURES for at in self.recent_failures.get(key, ()))
+
+
+#: Of a node outside of any set.
+NO_VOLUMES = VolumeSet()
 
 
 def _is_schedulable(node: Node) -> bool:

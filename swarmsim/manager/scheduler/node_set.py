@@ -17,6 +17,7 @@ from typing import Any
 from ...api.objects import Node, Task
 from ...api.specs import Micros
 from .node_info import NodeInfo, VersionedService
+from .volumes import VolumeSet
 
 GAP = 1 << 40  # between the places of neighbours, so that others find room between them
 GO_MAP_GROUP = 8  # a Go map of so many items keeps the order of insertion
@@ -30,6 +31,8 @@ class NodeSet:
         self.removed: list[int] = []  # the places of the nodes that left, in that order
         self.clock = 0  # stamp of the latest change
         self.layout = 0  # how often places were numbered anew
+        self.volumes = VolumeSet()
+        self._volumes_seen = 0  # their stamp when all nodes were last told
         self._changed: dict[NodeInfo, None] = {}  # the latest change last
         self._of_service: dict[str, dict[NodeInfo, None]] = {}  # the nodes with active tasks of a service
         self._failing: dict[VersionedService, dict[NodeInfo, None]] = {}  # the nodes where such tasks failed
@@ -53,6 +56,7 @@ class NodeSet:
         before = self.places[at - 1] if at else (self.places[0] if n else 0) - 2 * GAP
         after = self.places[at] if at < n else before + 2 * GAP
         info.place = (before + after) // 2
+        info.volumes = self.volumes
         self.infos[info.node.id] = info
         self.order.insert(at, info)
         self.places.insert(at, info.place)
@@ -108,6 +112,13 @@ class NodeSet:
         else:
             _discard(self._of_service, service, info)
         self._touch(info)
+
+    def follow_volumes(self) -> None:
+        """If cluster volumes changed, or their use did, any node may be fit or unfit by now."""
+        if self.volumes.stamp != self._volumes_seen:
+            self._volumes_seen = self.volumes.stamp
+            for info in self.order:
+                self._touch(info)
 
     # -- which nodes --
     def of_service(self, service: str) -> Iterable[NodeInfo]:

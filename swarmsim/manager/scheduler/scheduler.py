@@ -14,12 +14,13 @@ from random import Random
 from typing import Any, ClassVar, NamedTuple
 
 from ...api.messages import Committed
-from ...api.objects import Node, Task, TaskStatus
+from ...api.objects import Node, Task, TaskStatus, Volume
 from ...api.specs import Micros
-from ...api.states import TaskState
+from ...api.states import Availability, TaskState
+from ...errors import ApiError
 from ...machine import Address, Handler, Machine, Outbox
 from ...store import MemoryStore, Transaction
-from ...store.actions import CREATE, REMOVE, Change
+from ...store.actions import CREATE, REMOVE, UPDATE, Change
 from ...trace.events import TaskNotPlaced, TaskPlaced
 from . import generic_resources as generic
 from .filters import FILTERS, Wants, wants
@@ -28,6 +29,7 @@ from .node_set import NodeSet
 from .pipeline import PASSED, Pipeline
 from .spread import Choice, Spread, map_order
 from .tree import Refusals, Trees
+from .volumes import MissingVolumeError, cluster_mounts, publish_on
 
 COMMIT_DEBOUNCE_GAP: Micros = 50_000  # scheduler.go `commitDebounceGap`
 MAX_LATENCY: Micros = 1_000_000  # scheduler.go `maxLatency`
@@ -61,6 +63,7 @@ class Scheduler(Machine):
         self.node = node
         self.store = store
         self.nodes = self.node_set()
+        self.volumes = self.nodes.volumes
         self.tasks: dict[str, Task] = {}  # observed PENDING to RUNNING, own decisions included
         self.unassigned: dict[str, Task] = {}
         self.preassigned: dict[str, None] = {}
@@ -116,6 +119,8 @@ class Scheduler(Machine):
     # -- following the store --
     def _load(self, out: Outbox) -> None:
         """All tasks that hold or await a node (scheduler.go `setupTasksList`)."""
+        for volume in self.store.volumes.values():
+            self.volumes.add_or_update(volume)
         by_node: dict[str, list[Task]] = {}
         for task in self.store.tasks.values():
             if not TaskState.PENDING <= task.status.state <= TaskState.RUNNING:
@@ -125,6 +130,7 @@ class Scheduler(Machine):
                 continue
             self.tasks[task.id] = task
             self._causes[task.id] = out.cause
+            self.volumes.reserve_of(task)
             if not task.node_id:
                 self.unassigned[task.id] = task
             elif pending:
@@ -144,11 +150,13 @@ class Scheduler(Machine):
             relevant = self._follow_task(change, out)
         elif type(obj) is Node:
             relevant = self._follow_node(change, out)
+        elif type(obj) is Volume:
+            relevant = self._follow_volume(change)
         else:
             return
         if relevant:
             self._tick_required = True
-            if type(obj) is Node or obj.node_id:
+            if type(obj) is not Task or obj.node_id:
                 self._trigger = change.cause
 
     def _follow_node(self, change: Change, out: Outbox) -> bool:
@@ -157,6 +165,12 @@ class Scheduler(Machine):
             return False
         self.nodes.create_or_update(change.new, out.rng)
         return True
+
+    def _follow_volume(self, change: Change) -> bool:
+        """One that is new has not been created by its driver yet, so nothing can be said of it."""
+        if change.kind is REMOVE:
+            self.volumes.remove(change.new)
+        return change.kind is UPDATE and self.volumes.add_or_update(change.new)
 
     def _follow_task(self, change: Change, out: Outbox) -> bool:
         """Book the change of a task; returns whether unassigned tasks should be tried (again)."""
@@ -203,6 +217,7 @@ class Scheduler(Machine):
         self.preassigned.pop(task.id, None)
         self.pending_preassigned.pop(task.id, None)
         self._causes.pop(task.id, None)
+        self.volumes.release_of(task)
         return self.nodes.remove_task(task)
 
     # -- tasks bound to a node --
@@ -234,13 +249,33 @@ class Scheduler(Machine):
             event = TaskNotPlaced(task.id, name, reason, ((refusing.name, 1, (host,)),))
             return Decision(task, new, event, self._cause_of(task))
         service_tasks = info.active_by_service.get(task.service_id, 0)
-        new = self._book(CONFIRMED_MESSAGE, now, task, info)
+        try:
+            new = self._book(CONFIRMED_MESSAGE, now, task, info)
+        except MissingVolumeError as error:
+            return self._without_volume(task, error.text, now)
         placed = TaskPlaced(task.id, name, host, 1, service_tasks, "", "bound to this node")
         return Decision(task, new, placed, self._cause_of(task))
 
+    def _without_volume(self, task: Task, text: str, now: Micros) -> Decision:
+        """The filter was content with one volume, but the task needs more: it waits on its node."""
+        new = task.evolve(status=task.status.evolve(timestamp=now, err=text))
+        self.tasks[task.id] = new
+        return Decision(task, new, TaskNotPlaced(task.id, task.name, text, ()), self._cause_of(task))
+
     def _book(self, message: str, now: Micros, task: Task, info: NodeInfo) -> Task:
-        """Put the task on the node in our own view."""
+        """Put the task on the node in our own view. Raises `MissingVolumeError` for one that is bound to its node.
+
+        An unassigned task goes there all the same, with no volumes at all (a quirk, probed on the original).
+        """
         status = TaskStatus(TaskState.ASSIGNED, message, "", now)
+        if cluster_mounts(task):
+            try:
+                task = task.evolve(node_id=info.node.id, volumes=self.volumes.choose(task, info.node))
+            except MissingVolumeError:
+                if task.node_id:
+                    raise
+                task = task.evolve(volumes=())
+            self.volumes.reserve_of(task)
         wanted = reservations(task).generic
         if wanted:
             held = generic.select(info.generic, wanted)
@@ -265,6 +300,7 @@ class Scheduler(Machine):
 
     def _place_group(self, group: list[Task], out: Outbox) -> list[Decision]:
         """Tasks of one spec, with one tree (`scheduleTaskGroup`)."""
+        self.nodes.follow_volumes()
         tree = self._trees.tree(group[0], out.now)
         refused, refusals = tree.refusals()
         spread = self.spread(group, tree, out.rng)
@@ -272,6 +308,7 @@ class Scheduler(Machine):
         decisions = [self._chosen(choice, refused, refusals) for choice in spread.choices]
         if unplaced:
             reason = spread.explain()
+            self.nodes.follow_volumes()
             tree.refresh(out.now)
             decisions += self._no_suitable_node(unplaced, reason, tree.refusals()[1], out.now)
         return decisions
@@ -318,8 +355,9 @@ class Scheduler(Machine):
         if not decisions:
             return applied, failed
         written: dict[str, bool] = {}  # task -> did the store change?
-        results = yield out.batch([partial(self._write, d, written) for d in decisions])
-        for decision, error in zip(decisions, results, strict=True):
+        changes = [partial(self._write, d, written) for d in decisions]
+        results = yield out.batch([*changes, *[partial(self._free, id) for id in self.volumes.ids()]])
+        for decision, error in zip(decisions, results[: len(decisions)], strict=True):
             if error is not None:
                 failed.append(decision)
             elif written[decision.old.id]:
@@ -345,12 +383,30 @@ class Scheduler(Machine):
         status, wanted = now.status, decision.new.status
         same = status.state == wanted.state and status.message == wanted.message and status.err == wanted.err
         if not same:
+            published = [self._published(given.id, decision.new.node_id, tx) for given in decision.new.volumes]
             tx.update(decision.new, decision.cause)
+            for volume in filter(None, published):
+                tx.update(volume, decision.cause)
         written[id] = not same
+
+    def _published(self, id: str, node_id: str, tx: Transaction) -> Volume | None:
+        """The chosen volume as it is to be published there; None: it has a status there. An error if it went away."""
+        volume: Volume | None = tx.get(Volume, id)
+        if volume is None or volume.spec.availability is not Availability.ACTIVE:
+            raise ApiError("FailedPrecondition", f"volume {id} is gone, or not for new tasks any more")
+        return publish_on(volume, node_id)
+
+    def _free(self, id: str, tx: Transaction) -> None:
+        """Whenever decisions are written, what is not used any more is let go of (volumes.go `freeVolumes`)."""
+        volume: Volume | None = tx.get(Volume, id)
+        freed = self.volumes.unused_on(volume) if volume is not None else None
+        if freed is not None:
+            tx.update(freed)
 
     def _undo(self, decision: Decision) -> None:
         """The commit was refused: free what the task would have held."""
         self.tasks[decision.old.id] = decision.old
+        self.volumes.release_of(decision.new)
         self.nodes.remove_task(decision.new)
 
 

@@ -23,6 +23,7 @@ from .node_set import GO_MAP_GROUP
 from .pipeline import PASSED, explanation, no_counts
 from .suitable import Branch, Candidate, Leaf
 from .tree import Rank, Tree, rank_of, read_rank
+from .volumes import cluster_mounts
 
 T = TypeVar("T")
 
@@ -143,6 +144,7 @@ class Spread:
         self._tree = tree
         self._rng = rng
         self._service = group[0].service_id
+        self._shares_volumes = bool(cluster_mounts(group[0]))  # then one task may make any other node unfit
         places = tree.nodes.places
         self._start = places[_start(len(places), rng)] if places else 0
         self._kept: dict[Leaf, list[Kept]] = {}
@@ -253,12 +255,19 @@ class Spread:
 
     def _passes(self, node: Kept) -> bool:
         """Ask the filters of the node again, and count (pipeline.go `Process`)."""
+        if self._shares_volumes and node.verdict == PASSED:
+            self._judge_again(node)
         if node.verdict != PASSED:
             self._counts[node.verdict] += 1
             self._counted = True
             return False
         self._count_anew()
         return True
+
+    def _judge_again(self, node: Kept) -> None:
+        node.verdict = self._tree.judge(node.candidate)
+        if node.verdict != PASSED:
+            self._tallies[node.candidate.leaf].leave(node.rank)
 
     def _count_anew(self) -> None:
         """A node passed."""
