@@ -21,7 +21,7 @@ from swarmsim.raft.messages import (
     Snapshot,
 )
 from swarmsim.raft.raft import RawNode
-from swarmsim.raft.state import CANDIDATE, FOLLOWER, LEADER, Role
+from swarmsim.raft.state import CANDIDATE, FOLLOWER, LEADER, PRE_CANDIDATE, Role
 
 ETCD, PAPER, REFLOATED = "swarmkit", "paper", "refloated"
 
@@ -83,6 +83,51 @@ def test_the_timer_of_a_candidate_that_sees_a_higher_term(name: str, goes_on: bo
     assert (timer(raft) == before) == goes_on
 
 
+def leader(name: str) -> RawNode:
+    raft = candidate(name)
+    for voter in (2, 3):
+        raft.step(RequestVoteResponse(voter, 1, raft.current_term, True))
+    work_off(raft)
+    assert raft.role is LEADER
+    return raft
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_leader_that_sees_a_higher_term_arms_its_timer(name: str) -> None:
+    """It has none that could go on: what it counted were the rounds of its heartbeats."""
+    raft = leader(name)
+    raft.election_elapsed = 40
+
+    raft.step(RequestVote(2, 1, raft.current_term + 1, **VAIN))
+
+    assert raft.role is FOLLOWER
+    assert raft.election_elapsed == 0
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("term", [1, 5])
+def test_the_timer_of_a_follower_that_hears_the_leader(name: str, term: int) -> None:
+    """Of its own term or of a later one: the timer is armed again (section 5.2)."""
+    raft = server(name)
+    raft.election_elapsed, raft.randomized_election_timeout = 40, 300  # as nobody draws it
+
+    raft.step(Heartbeat(2, 1, term, 1, 0))
+
+    assert (raft.leader_id, raft.election_elapsed) == (2, 0)
+    assert (raft.randomized_election_timeout in range(100, 200)) == (term == 5), "each term has its own draw"
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_leader_that_a_request_deposes(name: str) -> None:
+    """In "Raft Refloated" only a follower grants votes; elsewhere one that has just become a follower does, too."""
+    raft = leader(name)
+    term, last = raft.current_term + 1, raft.log.last_index
+
+    raft.step(RequestVote(2, 1, term, last, term - 1))
+
+    assert work_off(raft) == [RequestVoteResponse(1, 2, term, name != REFLOATED)]
+
+
 @pytest.mark.parametrize(("name", "granted"), [(ETCD, True), (PAPER, True), (REFLOATED, False)])
 def test_the_vote_of_a_candidate_that_a_request_deposes(name: str, granted: bool) -> None:
     raft = candidate(name)
@@ -114,6 +159,30 @@ def test_a_candidate_whom_a_majority_refuses(name: str, role: Role) -> None:
     assert raft.role is role
 
 
+@pytest.mark.parametrize(("name", "role"), [(ETCD, FOLLOWER), (PAPER, PRE_CANDIDATE), (REFLOATED, PRE_CANDIDATE)])
+def test_a_pre_candidate_whom_a_majority_refuses(name: str, role: Role) -> None:
+    raft = server(name, pre_vote=True)
+    raft.campaign()
+    work_off(raft)
+
+    for voter in (2, 3, 4):
+        raft.step(PreVoteResponse(voter, 1, raft.current_term, False))
+
+    assert raft.role is role
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_pre_candidate_whom_a_majority_encourages_stands_for_election(name: str) -> None:
+    raft = server(name, pre_vote=True)
+    raft.campaign()
+    work_off(raft)
+
+    for voter in (2, 3):
+        raft.step(PreVoteResponse(voter, 1, raft.current_term + 1, True))
+
+    assert (raft.role, raft.current_term) == (CANDIDATE, 2)
+
+
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_majority_elects_in_every_dialect(name: str) -> None:
     raft = candidate(name)
@@ -122,6 +191,8 @@ def test_a_majority_elects_in_every_dialect(name: str) -> None:
         raft.step(RequestVoteResponse(voter, 1, raft.current_term, True))
 
     assert raft.role is LEADER
+    told = {(type(m), m.dst) for m in work_off(raft)}
+    assert told == {(AppendEntries, other) for other in (2, 3, 4, 5)}, "and tells them at once"
 
 
 @pytest.mark.parametrize(("name", "answered"), [(ETCD, False), (PAPER, True), (REFLOATED, True)])
@@ -139,6 +210,17 @@ def test_messages_of_an_earlier_term(name: str, answered: bool) -> None:
     assert said == ([(kind, 5) for kind in kinds] if answered else [])
 
 
+@pytest.mark.parametrize("name", [PAPER, REFLOATED])
+def test_a_pre_vote_of_an_earlier_term_is_refused_with_the_own_term(name: str) -> None:
+    raft = server(name, pre_vote=True)
+    raft.become_follower(5, 0)
+    work_off(raft)
+
+    raft.step(PreVote(2, 1, 3, 9, 2))
+
+    assert work_off(raft) == [PreVoteResponse(1, 2, 5, False)]
+
+
 @pytest.mark.parametrize(("name", "granted"), [(ETCD, True), (PAPER, False), (REFLOATED, False)])
 def test_a_pre_vote_while_a_leader_is_heard(name: str, granted: bool) -> None:
     """Thesis 9.6: no; etcd says no only within the lease of CheckQuorum."""
@@ -149,6 +231,14 @@ def test_a_pre_vote_while_a_leader_is_heard(name: str, granted: bool) -> None:
     raft.step(PreVote(2, 1, 2, 9, 1))
 
     assert [m for m in work_off(raft) if m.dst == 2] == ([PreVoteResponse(1, 2, 2, True)] if granted else [])
+
+
+def test_a_pre_vote_where_no_leader_is_known() -> None:
+    raft = server(PAPER, pre_vote=True)
+
+    raft.step(PreVote(2, 1, 2, 9, 1))
+
+    assert work_off(raft) == [PreVoteResponse(1, 2, 2, True)]
 
 
 def test_a_pre_vote_when_no_leader_was_heard_for_the_shortest_timeout() -> None:
@@ -162,15 +252,40 @@ def test_a_pre_vote_when_no_leader_was_heard_for_the_shortest_timeout() -> None:
     assert work_off(raft) == [PreVoteResponse(1, 2, 2, True)]
 
 
-def test_a_vote_that_is_granted_arms_the_timer() -> None:
-    raft = server(PAPER)
-    raft.election_elapsed = 40
+@pytest.mark.parametrize(("name", "anew"), [(ETCD, False), (PAPER, True), (REFLOATED, True)])
+def test_a_vote_that_is_granted_arms_the_timer(name: str, anew: bool) -> None:
+    """With a new draw, as in LogCabin; etcd goes by the same timeout from its beginning."""
+    raft = server(name)
+    raft.election_elapsed, raft.randomized_election_timeout = 40, 300  # as nobody draws it
 
-    raft.step(RequestVote(2, 1, 2, 9, 1))
-    draws = {raft.draw_election_timeout() for _ in range(20)}
+    raft.step(RequestVote(2, 1, 1, 9, 1))
 
-    assert raft.election_elapsed == 0
-    assert len(draws) > 1
+    assert (raft.voted_for, raft.election_elapsed) == (2, 0)
+    assert (raft.randomized_election_timeout in range(100, 200)) == anew
+    assert anew or raft.randomized_election_timeout == 300
+
+
+@pytest.mark.parametrize("name", [PAPER, REFLOATED])
+def test_a_vote_that_is_asked_for_again_is_given_without_a_new_draw(name: str) -> None:
+    raft = server(name)
+    raft.step(RequestVote(2, 1, 1, 9, 1))
+    raft.randomized_election_timeout = 300
+
+    raft.step(RequestVote(2, 1, 1, 9, 1))
+
+    assert [m.vote_granted for m in work_off(raft)] == [True, True]
+    assert raft.randomized_election_timeout == 300
+
+
+@pytest.mark.parametrize("name", [PAPER, REFLOATED])
+def test_a_vote_that_is_refused_leaves_the_timer(name: str) -> None:
+    raft = server(name)
+    raft.election_elapsed, before = 40, raft.randomized_election_timeout
+
+    raft.step(RequestVote(2, 1, 1, **VAIN))
+
+    assert raft.voted_for == 0
+    assert timer(raft) == (40, before)
 
 
 # ---- candidates' own timers ------------------------------------------------------------------------------
@@ -206,6 +321,39 @@ def test_backoff_doubles_with_each_election_that_a_majority_refused() -> None:
     assert raft.randomized_election_timeout == 10
 
 
+def test_backoff_alone_doubles_what_a_follower_draws() -> None:
+    raft = candidate(REFLOATED, dialect(REFLOATED, backoff=True))
+    for voter in (2, 3, 4, 5):
+        raft.step(RequestVoteResponse(voter, 1, raft.current_term, False))
+
+    raft.campaign()
+
+    assert raft.randomized_election_timeout in range(200, 399, 2)
+
+
+def test_candidates_with_a_range_of_their_own_need_not_back_off() -> None:
+    raft = candidate(REFLOATED, dialect(REFLOATED, (10, 10)))
+    for voter in (2, 3, 4, 5):
+        raft.step(RequestVoteResponse(voter, 1, raft.current_term, False))
+
+    raft.campaign()
+
+    assert raft.randomized_election_timeout == 10
+
+
+def test_a_leader_has_no_defeats() -> None:
+    raft = candidate(REFLOATED, dialect(REFLOATED, (10, 10), backoff=True))
+    for voter in (2, 3, 4, 5):
+        raft.step(RequestVoteResponse(voter, 1, raft.current_term, False))
+    raft.campaign()
+    work_off(raft)
+    for voter in (2, 3):
+        raft.step(RequestVoteResponse(voter, 1, raft.current_term, True))
+    assert raft.role is LEADER
+
+    assert raft.defeats == 0  # type: ignore[attr-defined]
+
+
 def test_an_election_that_nobody_answers_is_no_defeat() -> None:
     raft = candidate(REFLOATED, dialect(REFLOATED, (10, 10), backoff=True))
     raft.step(RequestVoteResponse(2, 1, raft.current_term, False))
@@ -230,5 +378,6 @@ def test_a_range_of_its_own() -> None:
 
     assert {raft.draw_election_timeout() for _ in range(200)} == set(range(100, 105))
     assert {wide.draw_election_timeout() for _ in range(4000)} == set(range(100, 200))
+    assert {server(ETCD, election_tick_most=100).draw_election_timeout() for _ in range(20)} == {100}
     with pytest.raises(ValueError, match="election_tick_most"):
         Config(id=1, rng=Random(1), election_tick=10, election_tick_most=9)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -61,6 +63,17 @@ def test_v2_elections_over_a_wan_take_as_long_on_average(p: wan.Published) -> No
     assert mean(times) == pytest.approx(p.mean, rel=0.12)
 
 
+def test_v2_a_tail_as_published_is_at_no_distance() -> None:
+    times = list(range(10_000))
+
+    assert wan.tail_sigmas(times, 9989) == pytest.approx(0, abs=1e-6)
+
+
+def test_v2_twice_as_many_beyond_the_published_tail() -> None:
+    """Twenty of 10,000 where ten were expected, of both samples: ten is 2.2 times the root of ten and ten."""
+    assert wan.tail_sigmas(list(range(10_000)), 9979) == pytest.approx(10 / 20**0.5, rel=0.01)
+
+
 # ---- V3 --------------------------------------------------------------------------------------------------
 
 
@@ -75,6 +88,29 @@ def test_v3_refloated_curves_are_near(variant: str, timeouts: str) -> None:
     times = experiment.times(sampled("V3", 100, curve), variant, timeouts)
 
     assert refloated.PUBLISHED[variant][timeouts].distance(times) < 0.15
+
+
+def test_v3_the_chance_to_be_far_off_is_how_often_it_happens() -> None:
+    dice = Random(3)
+    ours = sorted(dice.expovariate(0.01) for _ in range(20_000))
+    trials = [quantile(sorted(dice.choices(ours, k=100)), 0.5) / quantile(ours, 0.5) for _ in range(1000)]
+
+    chance = refloated.chance_of_far(ours, 0.5, 100)
+
+    far = sum(not 1 / (1 + refloated.MIDDLE_TOLERANCE) <= t <= 1 / (1 - refloated.MIDDLE_TOLERANCE) for t in trials)
+    assert far / 1000 == pytest.approx(chance, abs=0.06)
+    assert refloated.chance_of_far(ours, 0.5, 10**6) < 1e-6
+
+
+def test_v3_the_table_counts_the_quantiles_that_are_off() -> None:
+    """Not one of made-up samples is near: the demand says how many are."""
+    table = EXPERIMENTS["V3"].table(faked(EXPERIMENTS["V3"]))
+
+    (within,) = [demand for demand in table.demands if "p10, p50 and p90 within 6%" in demand.text]
+    (others,) = [note for note in table.notes if "of theirs these are" in note]
+    near, of = map(int, re.findall(r"(\d+) of (\d+)", within.text)[0])
+    assert (of, within.held) == (108, False)
+    assert len(table.notes) - table.notes.index(others) - 1 == of - near
 
 
 # ---- V4 --------------------------------------------------------------------------------------------------
@@ -125,25 +161,13 @@ def test_v5_partly_connected_groups_end_as_published(topology: str, variant: str
 
 def test_v5_the_files_cut_what_they_say() -> None:
     """`what is left`, in each file's comment, is what its partitions leave."""
-    import re
-
     for file in partial.TOPOLOGIES.values():
         text = (FOLDER / f"{file}.yaml").read_text()
-        curve = next(c for c in EXPERIMENTS["V5"].curves if c.scenario.name == file)
-        names = sorted(curve.scenario.managers)
-        down = {"s5"} if "crash: s5" in text else set()
-        cut = {frozenset((a, b)) for e in curve.scenario.timeline if e.verb == "partition" for a, b in _pairs(e, names)}
-        left = {frozenset((a, b)) for a in names for b in names if a < b} - cut
+        scenario = next(c.scenario for c in EXPERIMENTS["V5"].curves if c.scenario.name == file)
         star = re.search(r"a star around (\d)", text)
         said = re.findall(r"(\d)-(\d)", text.split("what is left:")[1].split("\n")[0])
-        links = [(star[1], n[1]) for n in names if n[1] != star[1]] if star else said
-        assert {pair for pair in left if not pair & down} == {frozenset((f"s{a}", f"s{b}")) for a, b in links}
-
-
-def _pairs(entry: Any, names: list[str]) -> list[tuple[str, str]]:
-    peers = entry.what.peers if entry.what.peers != "nodes" else names
-    peers = peers if isinstance(peers, list | tuple) else [peers]
-    return [(entry.what.partition, peer) for peer in peers if peer != entry.what.partition]
+        links = [(star[1], n[1]) for n in sorted(scenario.managers) if n[1] != star[1]] if star else said
+        assert partial.links_left(scenario) == [(f"s{a}", f"s{b}") for a, b in links]
 
 
 # ---- V6 --------------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from swarmsim.api.messages import RaftEnvelope
 from swarmsim.api.specs import ClusterSpec, RaftSpec
 from swarmsim.machine import Address, Persist, RecordingOutbox
-from swarmsim.manager.membership import Member
+from swarmsim.manager.membership import Group, Member
 from swarmsim.manager.raft_clock import ClockedRaftNode
 from swarmsim.manager.raft_node import RaftNode
+from swarmsim.manager.raft_node.storage import Keys, Storage
 from swarmsim.raft.messages import (
     AppendEntries,
     ConfState,
@@ -48,12 +49,12 @@ class Lone:
         self.out = RecordingOutbox(Address("m1", "raft"), seed=seed)
         self.fsync = fsync
         self.writing: list[tuple[int, Any]] = []
-        self.node = kind("m1", 1, MEMBERS, MemoryStore(), Chronicle(), spec)
-        store = MemoryStore()
-        group = self.node.group.save()
-        snapshot = Snapshot(1, 1, ConfState((1, 2, 3)), (store.save(), group))
+        snapshot = Snapshot(1, 1, ConfState((1, 2, 3)), (MemoryStore().save(), Group(MEMBERS, ())))
+        keys = Keys("k")
+        storage, _ = Storage.open(Storage(keys).begin_at(snapshot, HardState(1, 0, 1)), keys)
+        self.node = kind("m1", 1, MEMBERS, MemoryStore(), Chronicle(), spec, storage)
         self.out.rng = Fixed(seed)
-        self.node.on_start({"snapshot": snapshot, "last": 1, "hard_state": HardState(1, 0, 1)}, self.out)
+        self.node.on_start({}, self.out)
         self._begin_writes()
         self.finish_writes()
 

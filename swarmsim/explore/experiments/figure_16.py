@@ -18,7 +18,7 @@ from ...trace.events import BecameFollower, HostCrashed
 from ..distributions import mean, quantile
 from ..measure import Span
 from .base import Curve, Demand, Experiment, Samples, Table, template
-from .published_quantiles import Published, head, row
+from .published_quantiles import DISTANCE, Published, head, row
 
 MEDIAN_TOLERANCE = 0.10
 TIED = "150-150"  # nothing but latency and disks tells the servers apart
@@ -96,6 +96,7 @@ NOTES = (
     "latency (0.5 to 4 ms) and fsync (0 to 2.5 ms) are fitted to these curves: two ranges for ten curves. So this says"
     " that the shapes are right, not the absolute latency; a vote and the two writes in it take 7 ms on average, where"
     " the paper speaks of 15. That the last heartbeat reaches all at the same moment is the paper's set-up.",
+    DISTANCE,
 )
 
 

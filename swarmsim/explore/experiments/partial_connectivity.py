@@ -170,6 +170,20 @@ def _cut(scenario: Scenario) -> Micros:
     return entry.at.low
 
 
+def links_left(scenario: Scenario) -> list[tuple[str, str]]:
+    """Who can still talk to whom: the pairs of servers that are on and that no entry of the timeline cuts apart."""
+    faults: list[tuple[str, Any]] = [(entry.verb, entry.what) for entry in scenario.timeline]
+    gone = {fault.crash for verb, fault in faults if verb == "crash"}
+    cut = {pair for verb, fault in faults if verb == "partition" for pair in _pairs(fault, scenario.managers)}
+    names = sorted(name for name in scenario.managers if name not in gone)
+    return [(a, b) for a in names for b in names if a < b and frozenset((a, b)) not in cut]
+
+
+def _pairs(partition: Any, names: Sequence[str]) -> list[frozenset[str]]:
+    peers = names if partition.peers == "nodes" else partition.peers
+    return [frozenset((partition.partition, peer)) for peer in ([peers] if isinstance(peers, str) else peers)]
+
+
 def _cell(fates: Sequence[Fate], expected: str) -> str:
     """`livelock (103)`: the verdicts of all seeds, and the median of elections."""
     found = list(Counter(fate.verdict for fate in fates))

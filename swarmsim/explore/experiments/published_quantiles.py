@@ -11,6 +11,8 @@ from .base import off_by
 #: The quantiles that the published data is summed up in, in the order of the tables.
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
+DISTANCE = "distance: what the published quantiles prove of the Kolmogorov-Smirnov statistic, a lower bound of it."
+
 
 class Published(NamedTuple):
     """`values` at `QUANTILES` of `trials` trials, in milliseconds; the last is the maximum."""
