@@ -18,7 +18,7 @@ The map of the code, from the top; imports point down only (contracts in `pyproj
     node.py        one swarm node: which machines it runs
     ablation.py    rules switched off: the registry, and what stands in a rule's place
     sim/           bodies: host and driver, network, disk, container engine, random streams
-    manager/       brains: raft_node, proposer, proxy, controlapi, orchestrator/, allocator/, scheduler/, dispatcher/
+    manager/       brains: raft_node/, proposer, proxy, controlapi, orchestrator/, allocator/, scheduler/, dispatcher/
     agent/         brains: session, worker, controller, reporter, load balancer
     raft/          brains: the Raft core, without input or output
     gossip/        brains: SWIM membership and the endpoint table

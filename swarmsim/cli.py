@@ -82,6 +82,10 @@ def run(
     stand_in: Annotated[
         bool, typer.Option("--stand-in", help="Take files that a stack file names, and that are missing, as empty.")
     ] = False,
+    why: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TASK", help="First, why such a task is where it is: web.3, or an id."),
+    ] = None,
 ) -> int:
     """Run a scenario, or a stack file on a plain cluster, and say what held."""
     plain = Plain(managers, workers, label or [], env or [], stand_in)
@@ -95,8 +99,16 @@ def run(
         from .scenario import record as recording
 
         _write(record, (line + "\n" for line in recording.lines(result.trace, scenario.name)))
+    _say_why(result, why or [])
     _report(result, out, quiet)
     return result.exit_code
+
+
+def _say_why(result: Result, tasks: list[str]) -> None:
+    from .scenario.why import why
+
+    for task in tasks:
+        print(f"{why(result.trace, task)}\n")
 
 
 class Plain(NamedTuple):

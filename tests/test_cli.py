@@ -151,6 +151,17 @@ def test_the_trace_is_written_as_json_lines(folder: Path) -> None:
     assert all(e["cause"] < e["seq"] for e in events)
 
 
+def test_why_a_task_is_where_it_is_stands_before_the_page(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For each task that is asked for, what the scheduler decided (`scenario.why`)."""
+    cli.main(["run", "small.yaml", "--out", "", "--quiet", "--why", "web.1", "--why", "nobody"])
+
+    out = capsys.readouterr().out.splitlines()
+    assert " web.1 → " in out[0]
+    assert "of the service" in out[1]
+    assert "the scheduler has decided nothing about nobody" in out
+    assert out[-1] == "again: swarmsim run small.yaml --seed 1"
+
+
 def test_the_recording_is_written_in_the_format_of_real_ones(folder: Path) -> None:
     cli.main(["run", "small.yaml", "--out", "", "--quiet", "--record", "rec.jsonl"])
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..api.values import parse_times
-from .source import KeyPath, said
+from ..errors import said
+from .source import KeyPath
 
 #: Told of what is wrong: the path of the key, and the words.
 Tell = Callable[[KeyPath, str], None]
@@ -51,6 +52,12 @@ def _on_stop(value: Any) -> str:
     return str(value)
 
 
+def _fail(value: Any) -> str:
+    if value not in ("pull", "start", "none"):
+        raise ValueError(f"{said(value)} is not possible; write pull, start or none")
+    return str(value)
+
+
 _READERS: dict[Any, Callable[[Any], Any]] = {
     "pull": parse_times,
     "start": parse_times,
@@ -59,6 +66,7 @@ _READERS: dict[Any, Callable[[Any], Any]] = {
     "run": parse_times,
     "exit": _exit,
     "on_stop": _on_stop,
+    "fail": _fail,
 }
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,9 @@ class Converter:
     stand_in: bool
     tell: Tell
     warn: Callable[[str], None]
+    external: dict[str, dict[str, None]] = field(
+        default_factory=lambda: {kind: {} for kind in ("network", "secret", "config")}
+    )
 
     def services(self) -> tuple[ServiceSpec, ...]:
         return tuple(self.service(name) for name in self.config.services)
@@ -130,7 +133,7 @@ class Converter:
             text = f"The network {called} cannot be used with services. Only networks scoped to the swarm can be used"
             rest = "such as those created with the overlay driver; write driver: overlay"
             self.tell((*path, "driver"), f"{text}, {rest}")
-        ipam = (words.get("ipam") or {}).get("config") or []
+        ipam = words.get("ipam") or {}
         return NetworkSpec(
             called,
             self.naming.labels(words.get("labels")),
@@ -138,7 +141,8 @@ class Converter:
             _sorted(words.get("driver_opts")),
             internal=bool(words.get("internal")),
             attachable=bool(words.get("attachable")),
-            ipam=tuple(IpamConfig(pool.get("subnet", "")) for pool in ipam),
+            ipam=tuple(IpamConfig(pool.get("subnet", "")) for pool in ipam.get("config") or ()),
+            ipam_driver=ipam.get("driver") or "",
         )
 
     def external_network(self, name: str, called: str) -> NetworkSpec | None:
@@ -147,6 +151,7 @@ class Converter:
             self.tell(("networks", name), f"{text}, such as those created with the overlay driver; write another one")
         if called in (*_PREDEFINED, "ingress"):
             return None
+        self.external["network"][called] = None
         self.warn(f"network {called} is external: taken to be there, an attachable overlay network")
         return NetworkSpec(called, attachable=True)
 
@@ -154,12 +159,15 @@ class Converter:
     def secrets(self) -> tuple[SecretSpec, ...]:
         """All that are declared, used or not; of external ones those that some service uses."""
         return tuple(
-            SecretSpec(called, self.file_labels(words), data, self.secret_driver(words))
+            SecretSpec(called, self.file_labels(words), data, self.secret_driver(words), self.templating(words))
             for called, words, data in self.files("secrets")
         )
 
     def configs(self) -> tuple[ConfigSpec, ...]:
-        return tuple(ConfigSpec(called, self.file_labels(words), data) for called, words, data in self.files("configs"))
+        return tuple(
+            ConfigSpec(called, self.file_labels(words), data, self.templating(words))
+            for called, words, data in self.files("configs")
+        )
 
     def file_labels(self, words: Body) -> dict[str, str]:
         return {} if words.get("external") else self.naming.labels(words.get("labels"))
@@ -167,6 +175,10 @@ class Converter:
     def secret_driver(self, words: Body) -> Driver | None:
         driver = words.get("driver")
         return Driver(driver, _sorted(words.get("driver_opts"))) if driver and not words.get("external") else None
+
+    def templating(self, words: Body) -> Driver | None:
+        driver = words.get("template_driver")
+        return Driver(driver) if driver and not words.get("external") else None
 
     def files(self, section: str) -> list[tuple[str, Body, bytes]]:
         """Name, words and content of each secret or config that is there when the services are created."""
@@ -177,11 +189,10 @@ class Converter:
             called = str(words.get("name") or self.naming.scope(name))
             if words.get("external"):
                 if name in used and called not in found:
+                    self.external[noun][called] = None
                     self.warn(f"{noun} {called} is external: taken to be there")
                     found[called] = (called, words, STAND_IN)
                 continue
-            if words.get("template_driver"):
-                self.warn(f"{noun} {name}: template_driver is kept by Docker and not simulated: nothing is expanded")
             data = b"" if words.get("driver") else self.content(section, name, words)
             found.setdefault(called, (called, words, data))
         return list(found.values())
@@ -302,7 +313,8 @@ class _Service:
         found = {key: words[key] for key in ("tty", "stdin_open", "read_only") if words.get(key)}
         found |= {key: tuple(words[key]) for key in ("dns", "dns_search") if words.get(key)}
         hosts = [host.partition(":") for host in words.get("extra_hosts") or ()]
-        found["extra_hosts"] = tuple(f"{address} {name}" for name, colon, address in hosts if colon)
+        # cli/compose/convert `convertExtraHosts`: a name alone is left out.
+        found["extra_hosts"] = tuple(f"{_bare(address)} {name}" for name, colon, address in hosts if colon)
         found["sysctls"] = _sorted(words.get("sysctls"))
         found["ulimits"] = {name: dict(limit) for name, limit in sorted((words.get("ulimits") or {}).items())}
         found["cap_add"], found["cap_drop"] = _capabilities(words.get("cap_add") or [], words.get("cap_drop") or [])
@@ -321,6 +333,9 @@ class _Service:
             self.wrong(f"invalid credential spec: cannot specify {names}; write one of them", "credential_spec")
         elif "config" in spec and spec["config"] not in self.all.config.configs:
             self.wrong(f'undefined config "{spec["config"]}"; write it under configs:', "credential_spec", "config")
+        elif "config" in spec:
+            words = self.all.config.configs[spec["config"]]
+            spec["config"] = str(words.get("name") or self.all.naming.scope(spec["config"]))
         return dict(sorted(spec.items()))
 
     def healthcheck(self) -> HealthConfig | None:
@@ -413,8 +428,8 @@ class _Service:
                 continue
             called = str(declared[source].get("name") or self.all.naming.scope(source))
             target = words.get("target") or source
-            if target in targets and section == "secrets":
-                text = f"duplicate secret target for {called} not allowed; write another target:"
+            if target in targets:
+                text = f"duplicate {noun} target for {called} not allowed; write another target:"
                 self.wrong_item(words, text)
             targets[target] = called
             mode = words.get("mode", 0o444)
@@ -566,14 +581,23 @@ def _sorted(words: Mapping[str, str] | None) -> dict[str, str]:
     return dict(sorted((words or {}).items()))
 
 
+def _bare(address: str) -> str:
+    """Without the brackets of an IPv6 address."""
+    return address[1:-1] if len(address) > 2 and address.startswith("[") and address.endswith("]") else address
+
+
 def _given(**options: Any) -> dict[str, Any]:
     """Options that were given, sorted."""
     return {key: options[key] for key in sorted(options) if options[key]}
 
 
 def _capabilities(add: list[str], drop: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """With their prefix, sorted; ALL stands for all others, and adding wins (docker/cli opts/capabilities.go)."""
+    """With their prefix, sorted (docker/cli opts/capabilities.go).
+
+    ALL stands for all others, RESET for nothing, and adding wins.
+    """
     added, dropped = ({_capability(text) for text in texts} for texts in (add, drop))
+    added, dropped = added - {"RESET"}, dropped - {"RESET"}
     added = {"ALL"} if "ALL" in added else added
     dropped = {"ALL"} if "ALL" in dropped else dropped
     return tuple(sorted(added)), tuple(sorted(dropped - added))

@@ -210,10 +210,19 @@ def _texts(decoder: Decoder, value: Any, path: KeyPath) -> list[str]:
 
 
 def _hosts(decoder: Decoder, value: Any, path: KeyPath) -> list[str]:
-    """`name:address`, also written with `=`; a mapping's are sorted."""
-    if isinstance(value, Mapping):
-        return sorted(f"{name}:{'' if address is None else units.plain(address)}" for name, address in value.items())
-    return [re.sub("=", ":", item, count=1) if ":" not in item.partition("=")[0] else item for item in value]
+    """`name:address`, also written with `=`; a mapping's are sorted.
+
+    Quirk: the address of a mapping is printed as a text, whatever it is (Go's `%s` of a number).
+    """
+    if not isinstance(value, Mapping):
+        return [item.replace("=", ":", 1) for item in value]
+    return sorted(name if address is None else f"{name}:{_as_text(address)}" for name, address in value.items())
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return f"%!s({'float64' if isinstance(value, float) else 'int'}={units.plain(value)})"
 
 
 def _duration(decoder: Decoder, value: Any, path: KeyPath) -> int:
@@ -228,6 +237,15 @@ def _size(decoder: Decoder, value: Any, path: KeyPath) -> int:
         return units.size(value)
     except ValueError as error:
         raise ValueError(f"error decoding '{_field(path)}': {error}; write 512M or 2G") from None
+
+
+def _shared_memory(decoder: Decoder, value: Any, path: KeyPath) -> Any:
+    """Quirk: the schema takes a number, which the client then cannot put into its text."""
+    if isinstance(value, str):
+        return value
+    kind = "float64" if isinstance(value, float) else "int"
+    text = f"'shm_size' expected type 'string', got unconvertible type '{kind}', value: '{units.plain(value)}'"
+    raise ValueError(f'{text}; write "64M"')
 
 
 def _whole(decoder: Decoder, value: Any, path: KeyPath) -> int:
@@ -254,7 +272,9 @@ def _port(decoder: Decoder, words: Any, path: KeyPath) -> list[Body]:
         given = [key for key in ("target", "published") if key in words]
         numbers = {key: decoder.whole(words[key], (*path, key)) & 0xFFFF_FFFF for key in given}
         return [{"protocol": "", "mode": "", "published": 0, "target": 0, **words, **numbers}]
-    text = units.plain(int(words) if isinstance(words, float) else words)
+    if isinstance(words, float):
+        raise ValueError("error decoding 'Ports': invalid type float64 for port; write a whole number")
+    text = units.plain(words)
     decoder.warnings += short_forms.ignored_ips(text)
     return short_forms.ports(text)
 
@@ -427,6 +447,7 @@ _SERVICE: dict[str, Callable[[Decoder, Any, KeyPath], Any]] = {
     "networks": _networks,
     "ports": _ports,
     "secrets": _references,
+    "shm_size": _shared_memory,
     "stop_grace_period": _duration,
     "sysctls": _PAIRS,
     "ulimits": _ulimits,

@@ -26,19 +26,27 @@ from .source import KeyPath, Line, Source, stop
 class Stack:
     """What `docker stack deploy` would create, each list in the order of creation; `warnings` are lines of text.
 
-    It keeps its words, so that `update` can tell what a service becomes with more of them.
+    `external` are the names, by kind, of what some service uses and the stack does not make: it is in the lists all the
+    same, for it is taken to be there. The stack keeps its words, so that `update` can tell what a service becomes with
+    more of them.
     """
 
     def __init__(self, loaded: Loaded, naming: Naming) -> None:
         self._loaded = loaded
         self._naming = naming
+        self.name = naming.stack
         self.warnings: list[str] = loaded.warnings()
         converter = self._converter(loaded)
         self.services: tuple[ServiceSpec, ...] = converter.services()
         self.networks: tuple[NetworkSpec, ...] = converter.networks()
         self.secrets: tuple[SecretSpec, ...] = converter.secrets()
         self.configs: tuple[ConfigSpec, ...] = converter.configs()
+        self.external: dict[str, tuple[str, ...]] = {kind: tuple(names) for kind, names in converter.external.items()}
         stop(loaded.sources)
+
+    def short(self, name: str) -> str:
+        """What the file calls a service."""
+        return next((n for n in self._loaded.config.services if self._naming.scope(n) == name), name)
 
     def update(self, name: str, patch: Mapping[str, Any]) -> ServiceSpec:
         """The service `name`, as it was created, with the keys of `patch` merged over it as a second `-c` would be.
@@ -46,8 +54,8 @@ class Stack:
         Problems have no line: the caller knows where the patch stands.
         """
         before = self._loaded
-        short = next((n for n in before.config.services if self._naming.scope(n) == name), None)
-        if short is None:
+        short = self.short(name)
+        if short not in before.config.services:
             raise ScenarioError(
                 [Problem(before.sources[0].file, 0, f"unknown service `{name}`; name one of the file's")]
             )
@@ -170,20 +178,39 @@ def load_stack(
     overlay: Mapping[str, Any] | None = None,
     file: str = "",
     lines: Line | None = None,
+    again: bool = False,
 ) -> Stack:
     """Stack files, deployed as `docker stack deploy -c … NAME` would; raises `ScenarioError`.
 
     `stand_in`: side files that are missing are taken as empty. `overlay`: Compose sections of the scenario `file`,
     merged as a last `-c`; `lines` knows the line of each of their paths, and their side files are looked for beside
-    the scenario.
+    the scenario. `again`: they were written over other files; what they add to services that these have no more is left
+    out.
     """
     assert files, "a stack has at least one file"
     if not name.strip(" \t\n'\""):
         raise ScenarioError([Problem(files[0], 0, f'invalid stack name: "{name}"; write stack: {{name: shop}}')])
     sources = _read(files)
+    if overlay and again:
+        overlay = _still_there(overlay, sources)
     if overlay:
         sources.append(Source.of_sections(overlay, file, lines, Path(file).parent))
     return Stack(_load(sources, env, stand_in), Naming(name))
+
+
+def _still_there(overlay: Mapping[str, Any], sources: list[Source]) -> dict[str, Any]:
+    """Without what it says of services that are in no file and that it does not make by itself."""
+    sections = [source.data.get("services") for source in sources if isinstance(source.data, Mapping)]
+    there = {name for section in sections if isinstance(section, Mapping) for name in section}
+    services = overlay.get("services")
+    if not isinstance(services, Mapping):
+        return dict(overlay)
+    kept = {
+        name: body
+        for name, body in services.items()
+        if name in there or (isinstance(body, Mapping) and body.get("image"))
+    }
+    return {**overlay, "services": kept}
 
 
 def load_inline(

@@ -14,6 +14,7 @@ aliases are expanded under a limit.
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import os
 import re
@@ -33,6 +34,7 @@ from ruamel.yaml.events import (
     SequenceEndEvent,
     SequenceStartEvent,
 )
+from ruamel.yaml.scanner import Scanner
 
 from ..errors import Problem, ScenarioError
 
@@ -85,19 +87,22 @@ class _Reader:
         self.file = file
         self.docker = version == "1.1"
         self.lines: Lines = {}
+        self._no_key: _Node | None = None
         self.aliased = 0
 
     def read(self) -> tuple[Any, Lines]:
         try:
-            root = self._build(YAML(typ="safe", pure=True).parse(self.text))
+            yaml = YAML(typ="safe", pure=True)
+            yaml.Scanner = _Scanner
+            root = self._build(yaml.parse(self.text))
         except MarkedYAMLError as error:
             self._explain(error)
         except (YAMLError, ValueError, OverflowError, AssertionError, IndexError, AttributeError) as error:
             # ruamel's reader tells a character it cannot take by its position; rubbish may trip its scanner.
             position = getattr(error, "position", None)
             line = self.text.count("\n", 0, position) + 1 if isinstance(position, int) else 0
-            what = "a character that YAML does not allow" if line else "this cannot be read as YAML"
-            self._fail(line, f"{what}; write plain UTF-8 text")
+            what = "control characters are not allowed" if line else "this cannot be read as YAML"
+            self._fail(line, f"{'yaml' if self.docker else 'no YAML'}: {what}; write plain UTF-8 text")
         if root is None:
             self.lines[()] = 1
             return None, self.lines
@@ -120,6 +125,9 @@ class _Reader:
                 if found is None:
                     what = f"unknown anchor '{event.anchor}' referenced"
                     self._fail(event.start_mark.line + 1, f"yaml: {what}; write &{event.anchor} before it")
+                if any(found is node for node in open_nodes):
+                    what = f"anchor '{event.anchor}' value contains itself"
+                    self._fail(event.start_mark.line + 1, f"yaml: {what}; write it out")
                 node = found
             elif kind is MappingStartEvent or kind is SequenceStartEvent:
                 self._check_tag(event, ("map",) if kind is MappingStartEvent else ("seq",))
@@ -127,12 +135,15 @@ class _Reader:
                 if len(open_nodes) >= MAX_DEPTH:
                     self._fail(node.line, f"more than {MAX_DEPTH} levels deep; write it flatter")
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
-                open_nodes.pop()
+                self._check_key(open_nodes.pop())
                 keys.pop()
                 continue
             elif kind is DocumentEndEvent:
                 self._end(events)
                 break
+            elif kind is DocumentStartEvent:
+                self._check_version(event)
+                continue
             else:
                 continue
             if event.anchor and kind is not AliasEvent:
@@ -145,6 +156,12 @@ class _Reader:
                 open_nodes.append(node)
                 keys.append(_NO_KEY)
         return root
+
+    def _check_version(self, event: Any) -> None:
+        """`%YAML 1.1` is what Docker's parser takes."""
+        if self.docker and event.version not in (None, (1, 1)):
+            text = "yaml: found incompatible YAML document; leave %YAML out"
+            self._fail(event.start_mark.line + 1, text)
 
     def _put(self, parent: _Node, keys: list[Any], node: _Node, event: Any) -> None:
         """Hang a finished or just begun node under its parent: an item, a key, or a key's value."""
@@ -159,9 +176,12 @@ class _Reader:
 
     def _key(self, parent: _Node, node: _Node, event: Any) -> tuple[Any, int]:
         line = event.start_mark.line + 1
-        plain = isinstance(event, ScalarEvent) and event.implicit[0]
         if node.kind != _TEXT:
-            self._fail(line, "a list or a mapping cannot be a key; write a text")
+            self._no_key = node  # told when it has been read to its end
+            if isinstance(event, AliasEvent):
+                self._check_key(node)
+            return None, line
+        plain = isinstance(event, ScalarEvent) and event.implicit[0]
         key = _MERGE if plain and event.value == "<<" else node.value
         if parent.seen is None:
             parent.seen = {}
@@ -171,6 +191,13 @@ class _Reader:
         if before != line or len(parent.seen) == len(parent.value):
             self._duplicate("<<" if key is _MERGE else key, line, before)
         return key, line
+
+    def _check_key(self, node: _Node) -> None:
+        """A list or a mapping cannot be a key; `hostname: {{.Node.Hostname}}` without quotes has one."""
+        if node is self._no_key:
+            shown = _in_go(node) if self.docker else "a list or a mapping"
+            instead = "write a text, or put what begins with {{ into quotes"
+            self._fail(node.line, f"{'yaml' if self.docker else 'no YAML'}: invalid map key: {shown}; {instead}")
 
     def _duplicate(self, key: Any, line: int, before: int) -> NoReturn:
         shown = f'"{key}"' if isinstance(key, str) else key
@@ -190,6 +217,8 @@ class _Reader:
     def _scalar(self, event: Any) -> _Node:
         line = event.start_mark.line + 1
         text = event.value
+        if event.tag is not None and self._ignores(event.tag):
+            return _Node(_TEXT, line, text)
         if event.tag is not None:
             self._check_tag(event, ("str", "int", "float", "bool", "null"))
             plain = event.tag != _YAML_TAG + "str" and event.tag != "!"
@@ -204,11 +233,15 @@ class _Reader:
 
     def _check_tag(self, event: Any, known: tuple[str, ...]) -> None:
         tag = event.tag
-        if tag is None or tag == "!" or tag in [_YAML_TAG + k for k in known]:
+        if tag is None or tag == "!" or tag in [_YAML_TAG + k for k in known] or self._ignores(tag):
             return
         shown = tag.replace(_YAML_TAG, "!!")[:40]
         text = f"a tag, `{shown}`, means nothing here; leave it out, or put the text into quotes"
         self._fail(event.start_mark.line + 1, text)
+
+    def _ignores(self, tag: str) -> bool:
+        """Docker's parser knows no tag of Compose's, `!reset` or `!override`: it reads what stands after it."""
+        return self.docker and tag.startswith("!") and len(tag) > 1
 
     # -- nodes to data --
     def _expand(self, node: _Node, path: KeyPath, depth: int, aliased: bool) -> Any:
@@ -284,6 +317,8 @@ class _Reader:
         what, instead = next(
             ((w, i) for pattern, w, i in _SLIPS if re.search(pattern, f"{context}: {problem}")), (problem, "")
         )
+        if "'\\t'" in problem and _ends_plainly(self.text.splitlines()[: line - 1]):
+            what = "found a tab character that violates indentation"
         if not what:
             what = "could not find what should be here"
         instead = instead.format(start=start) if instead else "compare this line with the one before it"
@@ -291,6 +326,54 @@ class _Reader:
 
 
 _NO_KEY = object()
+
+
+class _Scanner(Scanner):
+    """ruamel's, but for tabs: libyaml takes them for spaces where no key may begin, as before a comment (scanner.c)."""
+
+    def scan_to_next_token(self) -> Any:
+        while True:
+            super().scan_to_next_token()
+            if self.reader.peek() != "\t" or (self.allow_simple_key and not self.flow_level):
+                return
+            self.reader.forward()
+
+    def scan_plain_spaces(self, indent: Any, start_mark: Any) -> Any:
+        peek, length = self.reader.peek, 0
+        while peek(length) in " \t":
+            length += 1
+        if length and peek(length) not in "\0\r\n\x85\u2028\u2029":
+            blanks = self.reader.prefix(length)
+            self.reader.forward(length)
+            return [blanks]
+        self.reader.forward(length)
+        return super().scan_plain_spaces(indent, start_mark)
+
+
+def _in_go(node: _Node) -> str:
+    """As Go's %#v prints the data."""
+    if node.kind == _LIST:
+        return f"[]interface {{}}{{{', '.join(_in_go(item) for _, item in node.value)}}}"
+    if node.kind == _MAP:
+        texts = all(isinstance(key, str) for key, _, _ in node.value)
+        pairs = sorted(f"{_scalar_in_go(key)}:{_in_go(child)}" for key, _, child in node.value)
+        return f"map[{'string' if texts else 'interface {}'}]interface {{}}{{{', '.join(pairs)}}}"
+    return _scalar_in_go(node.value)
+
+
+def _scalar_in_go(value: Any) -> str:
+    if value is None:
+        return "interface {}(nil)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
+
+
+def _ends_plainly(lines: list[str]) -> bool:
+    """Does the last of them that says something end with a text that could go on in the next line?"""
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return bool(last) and "#" not in last and last[-1] not in ":\"'>|-]},[{"
+
 
 #: ruamel's context and problem; libyaml's words for it; what to write.
 _SLIPS = [

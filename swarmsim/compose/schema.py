@@ -35,7 +35,7 @@ def minor_version(data: Mapping[Any, Any], tell: Tell) -> int | None:
     if "version" not in data:
         return NEWEST
     said = data["version"]
-    text = "<nil>" if said is None else units.plain(said) if not isinstance(said, dict | list) else "a list or mapping"
+    text = units.printed(said)
     if text in ("", "3") or text in [f"3.{minor}" for minor in range(NEWEST + 1)]:
         if not isinstance(said, str):
             tell(("version",), f'version must be a string; write version: "{text}"')
@@ -235,8 +235,8 @@ class _Check:
         for key, child in value.items():
             if not isinstance(key, str):
                 shown = "null" if key is None else units.plain(key)
-                text = f"json: unsupported type: map[interface {{}}]interface {{}}: the key {shown} is no text"
-                self.tell((*path, key), f'{text}; write "{shown}"')
+                text = "json: unsupported type: map[interface {}]interface {}"
+                self.tell((*path, key), f'{text}; the key {shown} is no text, write "{shown}"')
                 continue
             known = rule.keys.get(key)
             child_rule = self.at_version(known) if known is not None else None
@@ -351,12 +351,10 @@ def _duration(text: Any) -> None:
 
 
 def _port(value: Any) -> None:
-    if isinstance(value, float) and not value.is_integer():
-        raise ValueError("invalid type float64 for port; write a whole number")
     try:
         short_forms.check_ports(units.plain(int(value) if isinstance(value, float) else value))
     except ValueError as error:
-        raise ValueError(f'Does not match format \'ports\' ({error}); write "8080:80" or "8080:80/udp"') from None
+        raise ValueError(f'Does not match format \'ports\'; {error}: write "8080:80" or "8080:80/udp"') from None
 
 
 def _order(text: Any) -> None:

@@ -117,18 +117,4 @@ def stop(sources: Sequence[Source]) -> None:
         raise ScenarioError(problems)
 
 
-def said(value: Any) -> str:
-    """A value as the user wrote it, in a few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    text = str(value)
-    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
-
-
-__all__ = ["KeyPath", "Line", "Source", "said", "stop"]
+__all__ = ["KeyPath", "Line", "Source", "stop"]

@@ -18,6 +18,8 @@ Micros = int
 _INT64 = 1 << 63
 _NANOS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _PART = re.compile(r"([0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(ns|us|µs|μs|ms|s|m|h)")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+")
+_UNIT = re.compile(r"[^.0-9]+")
 _DURATION = re.compile(rf"[-+]?(?:{_PART.pattern})+")
 
 _SUFFIXES = "kmgtp"
@@ -35,12 +37,25 @@ def duration(text: str) -> Micros:
     if text in ("0", "+0", "-0"):
         return 0
     if not _DURATION.fullmatch(text):
-        raise ValueError(f'time: invalid duration "{_short(text)}"')
+        raise ValueError(_no_duration(text))
     nanos = sum(int(Fraction(_point(number)) * _NANOS[unit]) for number, unit in _PART.findall(text))
     if nanos >= _INT64:
         raise ValueError(f'time: invalid duration "{_short(text)}"')
     micros = nanos // 1000
     return -micros if text.startswith("-") else micros
+
+
+def _no_duration(text: str) -> str:
+    """What is wrong with it: the first number that has no unit, or one that there is not."""
+    rest = text.removeprefix("-") if text.startswith("-") else text.removeprefix("+")
+    while found := _NUMBER.match(rest):
+        unit = _UNIT.match(rest, found.end())
+        if unit is None:
+            return f'time: missing unit in duration "{_short(text)}"'
+        if unit[0] not in _NANOS:
+            return f'time: unknown unit "{_short(unit[0])}" in duration "{_short(text)}"'
+        rest = rest[unit.end() :]
+    return f'time: invalid duration "{_short(text)}"'
 
 
 def _point(number: str) -> str:
@@ -132,6 +147,15 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return _shortest(value) if isinstance(value, float) else str(value)
+
+
+def printed(value: Any) -> str:
+    """Anything as Go's fmt.Sprint prints it: `[a b]`, `map[a:1]`, `<nil>`."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(sorted(f'{printed(key)}:{printed(item)}' for key, item in value.items()))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(printed, value))}]"
+    return "<nil>" if value is None else plain(value)
 
 
 def _shortest(value: float) -> str:

@@ -13,14 +13,18 @@ from functools import partial
 from typing import Any
 
 from ..api.values import parse_times
-from ..errors import ScenarioError
+from ..errors import ScenarioError, said
 from ..faults.base import Fault
+from ..faults.wipe import Wipe
+from ..workload.deploy import Deploy
 from ..workload.join import Join
+from ..workload.leave import Leave
 from ..workload.update import Update
 from . import moments, selectors
+from .deploys import known_stack, stacks
 from .expectations import condition
 from .moments import Moments
-from .problems import Problems, keyed, said, unknown_key
+from .problems import Problems, keyed, unknown_key
 from .schema import Entry
 from .selectors import Known
 from .words import KEYS_NOT_YET, VERBS, VERBS_NOT_YET, check_host, check_name, did_you_mean
@@ -174,7 +178,13 @@ def _glued_where(words: Mapping[Any, Any], glued: str) -> str:
 
 
 def entries(
-    found: list[Draft], known: Known, duration: Micros | None, problems: Problems, stack: Any, ready: bool
+    found: list[Draft],
+    known: Known,
+    duration: Micros | None,
+    problems: Problems,
+    stack: Any,
+    ready: bool,
+    deploys: Mapping[str, Any],
 ) -> list[Entry]:
     """Read the selectors; a problem in one leaves its entry in, for anchors may name it."""
     known.entries = Moments(found, duration)
@@ -187,13 +197,15 @@ def entries(
         if ready:
             for key, kind in draft.what.aims.items():
                 value = getattr(draft.what, key)
-                if value is not None or key == draft.verb:
+                if isinstance(draft.what, Deploy):
+                    aims[key] = deploys[draft.label].name if draft.label in deploys else ""
+                elif value is not None or key == draft.verb:
                     aims[key] = problems.check((*path, key), _reader(kind, key, value, known))
             if getattr(draft.what, "via", None) is not None:
                 reader = lambda d=draft: keyed("via", lambda: selectors.manager(d.what.via, known))  # noqa: E731
                 via = problems.check((*path, "via"), reader)
             if isinstance(draft.what, Update) and aims.get("update"):
-                _check_patch(draft.what, aims["update"], stack, path, problems)
+                _check_patch(draft.what, aims["update"], stacks(stack, deploys), path, problems)
         built.append(
             Entry(
                 draft.index,
@@ -210,7 +222,7 @@ def entries(
                 draft.wait,
             )
         )
-    _created_once(built, problems)
+    _created_once(built, stack, problems)
     return built
 
 
@@ -223,6 +235,8 @@ def _newcomers(found: list[Draft], known: Known, problems: Problems) -> None:
         name = problems.check(path, partial(keyed, "join", partial(check_host, draft.what.join)))
         if name is None:
             continue
+        if name in known.names and any(_may_forget(d.what) for d in found):
+            continue  # whether it was that host, and in time, the run tells
         if name in known.names:
             text = f"`join`: the cluster has a node `{name}` already; write another name for the new one"
             problems.add(path, text)
@@ -232,10 +246,19 @@ def _newcomers(found: list[Draft], known: Known, problems: Problems) -> None:
             known.workers = [*known.workers, name]
 
 
+def _may_forget(what: Any) -> bool:
+    """May it leave a host that knows of no swarm?"""
+    return isinstance(what, Leave) or (isinstance(what, Wipe) and what.what == "swarm")
+
+
 def _reader(kind: str, key: str, value: Any, known: Known) -> Callable[[], Any]:
     def read() -> Any:
         if kind == "service":
             return known.service(value)
+        if kind == "stack":
+            return known_stack(value, known.stacks)
+        if kind == "cluster":
+            return str(value)
         if kind == "host":
             return selectors.Names((str(value),))
         return selectors.nodes(value, known) if kind == "nodes" else selectors.tasks(value, known)
@@ -243,32 +266,46 @@ def _reader(kind: str, key: str, value: Any, known: Known) -> Callable[[], Any]:
     return lambda: keyed(key, read)
 
 
-def _check_patch(update: Update, service: str, stack: Any, path: tuple[Any, ...], problems: Problems) -> None:
-    """An update's Compose keys are read when the file is, so that no mistake waits for its moment."""
+def _check_patch(update: Update, service: str, stacks: list[Any], path: tuple[Any, ...], problems: Problems) -> None:
+    """An update's Compose keys are read when the file is, so that no mistake waits for its moment.
+
+    They must fit one of the stacks that the service may have been deployed from by then.
+    """
     if not update.patch:
         if not update.force:
             problems.add(
                 path, "`update` changes nothing; write a Compose key such as image: nginx:1.28, or force: true"
             )
         return
-    try:
-        stack.update(service, update.patch)
-    except ScenarioError as error:
-        for problem in error.problems:
-            problems.add(path, problem.text)
-    except ValueError as error:
-        problems.add(path, str(error))
+    wrong: list[str] = []
+    for stack in stacks:
+        if not any(spec.name == service for spec in stack.services):
+            continue
+        try:
+            stack.update(service, update.patch)
+            return
+        except ScenarioError as error:
+            wrong = wrong or [problem.text for problem in error.problems]
+        except ValueError as error:
+            wrong = wrong or [str(error)]
+    for text in wrong:
+        problems.add(path, text)
 
 
-def _created_once(built: list[Entry], problems: Problems) -> None:
+def _created_once(built: list[Entry], stack: Any, problems: Problems) -> None:
     seen: dict[str, Entry] = {}
     for entry in built:
         service = entry.aims.get("create")
         if service is None:
             continue
+        path = ("timeline", entry.index, "create")
         if service in seen:
             text = f"`create`: {service} is created by `{seen[service].label}` already; a service is created once"
-            problems.add(("timeline", entry.index, "create"), text)
+            problems.add(path, text)
+        elif not any(spec.name == service for spec in stack.services):
+            problems.add(
+                path, f"`create`: {service} comes with a `deploy`; write it under services:, or leave this out"
+            )
         seen[service] = entry
 
 

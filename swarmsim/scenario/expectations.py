@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from ..errors import said
 from ..faults.base import format_times
 from . import selectors
 from .moments import Moments
-from .problems import Problems, keyed, said
+from .problems import Problems, keyed
 from .schema import COUNTERS, SUBJECTS, Expectation, format_counts
 from .selectors import Known
 from .words import KEYS_NOT_YET, did_you_mean, listed

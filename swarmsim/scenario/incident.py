@@ -24,19 +24,25 @@ from ..trace.events import (
     FaultEnded,
     FaultStarted,
     HostCrashed,
+    LogRepaired,
+    ManagerStopped,
     NodeChanged,
+    ProcessPanicked,
     RestartRefused,
     RestartScheduled,
     RunEnded,
     ServiceChanged,
+    SnapshotBroken,
     SteadyReached,
     StepAnswered,
     SteppedDown,
     StepSent,
+    StoreWedged,
     SwarmReady,
     TaskChanged,
     TaskNotPlaced,
     TaskPlaced,
+    TicksDiffer,
 )
 from ..trace.recorder import Recorded
 from .ledger import Ledger, Level, ServiceLedger
@@ -52,7 +58,12 @@ MOST_ALIKE, MOST_LINES = 4, 40
 ONE_BY_ONE = 4
 
 #: What trickles in from many nodes is taken together more widely from the beginning.
-WINDOWS: dict[str, Micros] = {"ready again": 2_000_000, "candidate": 60_000_000}
+WINDOWS: dict[str, Micros] = {
+    "ready again": 2_000_000,
+    "candidate": 60_000_000,
+    "manager stopped": 3_600_000_000,
+    "panicked": 3_600_000_000,
+}
 #: What repeats itself is taken together more widely, too.
 WIDE: Micros = 100_000_000
 #: An answer that takes longer has a line of its own.
@@ -192,6 +203,12 @@ class Collector:
             BecameCandidate: self._candidate,
             BecameLeader: self._plain("elected"),
             SteppedDown: self._plain("stepped down"),
+            StoreWedged: self._plain("wedged"),
+            ProcessPanicked: self._ends_with("panicked"),
+            ManagerStopped: self._ends_with("manager stopped"),
+            LogRepaired: self._plain("log repaired"),
+            SnapshotBroken: self._plain("snapshot broken"),
+            TicksDiffer: self._plain("ticks differ"),
             RestartScheduled: self._restart,
             RestartRefused: self._refused,
             TaskPlaced: self._placed,
@@ -271,6 +288,10 @@ class Collector:
         if (recorded.event.node, recorded.event.term) not in self._won:
             self.note(recorded, "candidate", recorded.event.node)
 
+    def _ends_with(self, kind: str) -> Callable[[Recorded], None]:
+        """What fails in the same way each time that it is started is told once."""
+        return lambda recorded: self.note(recorded, kind, f"{recorded.event.node} {recorded.event.why}", root=0)
+
     # -- tasks --
     def _restart(self, recorded: Recorded) -> None:
         e: RestartScheduled = recorded.event
@@ -286,7 +307,7 @@ class Collector:
         e: TaskPlaced = recorded.event
         waited = self._explained.pop(e.name, None)
         origin = self._came_of(recorded)
-        first = (type(origin) is StepSent and origin.verb in ("create", "update")) or self._ends_alone(e.name)
+        first = (type(origin) is StepSent and origin.verb in ("create", "update", "deploy")) or self._ends_alone(e.name)
         bound = e.name.endswith(f".{e.node}")
         if waited or not (first or bound or type(origin) not in (StepSent, FaultStarted, FaultEnded)):
             self.note(recorded, "placed")
@@ -415,7 +436,7 @@ def _updating(ledger: Ledger, service: ServiceLedger, seq: int) -> bool:
     event, root = ledger.trace[seq].event, ledger.root(seq).event
     if type(event) is ContainerExited and event.why != "stopped":
         return False
-    return service.updating(seq) or (type(root) is StepSent and root.verb == "update")
+    return service.updating(seq) or (type(root) is StepSent and root.verb in ("update", "deploy"))
 
 
 def _first(ledger: Ledger, root: int, at: Micros) -> bool:

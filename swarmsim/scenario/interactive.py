@@ -28,6 +28,7 @@ from ..compose import load_inline
 from ..errors import ApiError, SwarmsimError
 from ..machine import Micros
 from . import tables
+from .why import why
 
 STEP: Micros = 10_000
 PATIENCE: Micros = 600_000_000
@@ -126,6 +127,10 @@ class Cluster(SimulatedCluster):
     def service_ps(self, service: str) -> str:
         """The columns of `docker service ps`."""
         return tables.service_ps(self.trace, service, now=int(self.env.now))
+
+    def why(self, task: str) -> str:
+        """Why the task (`web.3`, or an id) is where it is: how the nodes stood, and what refused the others."""
+        return why(self.trace, task)
 
     def service_ls(self) -> str:
         """The columns of `docker service ls`."""

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ..api.states import Availability, NodeRole, NodeState, TaskState, UpdateState
 from ..checks import walk
-from ..checks.history import History, Steps
+from ..checks.history import History
 from ..trace.events import (
     BecameCandidate,
     BecameFollower,
@@ -25,7 +25,9 @@ from ..trace.events import (
     FaultStarted,
     HostCrashed,
     HostStarted,
+    ManagerStopped,
     NodeChanged,
+    NodeLeft,
     RaftRestarted,
     RestartScheduled,
     ServiceChanged,
@@ -36,6 +38,7 @@ from ..trace.events import (
     TaskChanged,
 )
 from ..trace.recorder import Recorded, Trace
+from ..trace.steps import Steps
 
 Micros = int
 Handler = Callable[[Recorded], None]
@@ -180,6 +183,8 @@ class Ledger:
             BecameFollower: self._role("F"),
             SteppedDown: self._role("F"),
             RaftRestarted: self._restarted,
+            ManagerStopped: self._role(""),
+            NodeLeft: self._role(""),
             NodeChanged: self._node,
             FaultStarted: self._fault(1),
             FaultEnded: self._fault(-1),
@@ -260,13 +265,23 @@ class Ledger:
 
     def _node(self, recorded: Recorded) -> None:
         e: NodeChanged = recorded.event
+        if e.id != e.node:
+            self._renamed(e)
         node = self._known(recorded)
+        if node.event is not None and node.event.id != e.id and e.state is not NodeState.READY:
+            return  # what that host was before it lost its disk and joined anew
         node.event = None if e.action == "REMOVE" else e
         node.manager = e.role is NodeRole.MANAGER
         if not node.manager:
             node.role.put(recorded.at, "")
         node.left = node.left or e.state is NodeState.DOWN or e.availability is Availability.DRAIN
         node.mark.put(recorded.at, {NodeState.DOWN: "D", NodeState.UNKNOWN: "?"}.get(e.state, ""))
+
+    def _renamed(self, e: NodeChanged) -> None:
+        """A node that has its host's name by now, and was known by its id until it said so."""
+        early = self.nodes.get(e.id)
+        if early is not None and early.event is not None and early.event.id == e.id:
+            del self.nodes[e.id]
 
     def _fault(self, change: int) -> Handler:
         def heard(recorded: Recorded) -> None:

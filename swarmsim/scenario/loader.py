@@ -16,13 +16,16 @@ from typing import Any
 
 from ..api.specs import ServiceSpec
 from ..api.values import parse_duration
-from ..errors import Problem, ScenarioError
+from ..errors import Problem, ScenarioError, said
 from ..sim.links import Way
+from ..workload.deploy import Deploy
 from . import entries, selectors
+from .deploys import Wanted, check_stack_name, read_deploys, stack_name, stack_names, stacks
 from .expectations import expectations
 from .moments import Moments
 from .physics import way
-from .problems import Problems, said, unknown_key, yaml_slip
+from .placeable import unmet
+from .problems import Problems, keyed, unknown_key, yaml_slip
 from .schema import (
     COMPOSE_KEYS,
     SEED_MOST,
@@ -58,6 +61,7 @@ class Scenario:
     behind: dict[str, int]  # managers whose logs lack entries when they are handed over
     stack: Any  # compose.Stack: networks, secrets, configs, and how an update is merged
     services: dict[str, ServiceSpec]  # by full name, in file order
+    deploys: dict[str, Any]  # the compose.Stack of each `deploy` entry, by the entry's label
     timeline: list[Entry]
     expect: list[Expectation]
     without: tuple[str, ...] = ()  # rules that are off
@@ -152,8 +156,10 @@ def load_stack_file(
     cluster = {"managers": managers, "workers": workers, "nodes": dict(nodes or {})}
     words: dict[str, Any] = {"cluster": cluster, "name": Path(path).stem, "env": dict(env or {}), **changes}
     # Paths start at the file itself.
-    words["stack"] = {"file": Path(path).name, "name": _stack_name(path), "stand_in": stand_in}
-    return Scenario._of(words, path, lambda at: 0, "")
+    words["stack"] = {"file": Path(path).name, "name": stack_name(path), "stand_in": stand_in}
+    made = Scenario._of(words, path, lambda at: 0, "")
+    made.warnings += unmet(made.stack.services, made.hosts)
+    return made
 
 
 def is_stack(path: str) -> bool:
@@ -173,10 +179,6 @@ def questions(folder: str) -> list[tuple[str, str]]:
         except (ScenarioError, UnicodeDecodeError) as error:
             found.append((str(path), f"in error: {error}".split("\n")[0]))
     return found
-
-
-def _stack_name(path: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]", "-", Path(path).stem)
 
 
 # ---- YAML ------------------------------------------------------------------------------------------------
@@ -250,10 +252,13 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     cluster = problems.model(ClusterWords, data["cluster"], ("cluster",), "`cluster`") if "cluster" in data else None
     hosts = _hosts(cluster, problems) if cluster else []
     stack = _stack(data, file, problems)
-    known = _known(hosts, stack)
-    ways, behind = _physics(cluster, known, problems) if cluster else ((), {})
     drafts, ordered = entries.drafts(data.get("timeline"), problems)
-    built = entries.entries(drafts, known, duration, problems, stack, ready=cluster is not None and stack is not None)
+    wanted = [Wanted(d.index, d.label, d.what) for d in drafts if isinstance(d.what, Deploy)]
+    deploys = read_deploys(wanted, data, file, _env(data, problems), stack, problems)
+    known = _known(hosts, stack, deploys)
+    ways, behind = _physics(cluster, known, problems) if cluster else ((), {})
+    ready = cluster is not None and stack is not None
+    built = entries.entries(drafts, known, duration, problems, stack, ready, deploys)
     timeline = Moments(built, duration)
     known.entries = timeline
     if ordered:  # an anchor may name an entry that is itself in error
@@ -271,13 +276,14 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     made.name = str(name) if name is not None else Path(file).stem
     made.cluster, made.hosts, made.stack = cluster, hosts, stack
     made.ways, made.behind = ways, behind
-    made.services = _services(stack)
+    made.services, made.deploys = _services(stack), deploys
     made.timeline, made.expect = built, expect
     made.duration, made.seed, made.without = duration, seed, off
     made.question = said_at_top.get("question", "")
     made.expectation = said_at_top.get("expect", "")
     made.source = said_at_top.get("source", "")
-    made.warnings = list(stack.warnings)  # last: updates may have added some
+    # Last: updates may have added some.
+    made.warnings = list(dict.fromkeys(text for one in stacks(stack, deploys) for text in one.warnings))
     made.words = dict(data)
     made.known, made.moments = known, timeline
 
@@ -471,9 +477,8 @@ def _stack_words(data: Mapping[Any, Any], file: str, problems: Problems) -> dict
         return None
     if not isinstance(words.get("stand_in", False), bool):
         problems.add(("stack", "stand_in"), f"`stand_in`: {said(words['stand_in'])} is no boolean; write true or false")
-    name = words.get("name", _stack_name(files[0]))
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        problems.add(("stack", "name"), f"`name`: {said(name)} is no name of a stack; write letters, digits, - and _")
+    name = words.get("name", stack_name(files[0]))
+    problems.check(("stack", "name"), lambda: keyed("name", lambda: check_stack_name(name)))
     base = Path(file).parent
     return {"files": [str(base / f) for f in files], "name": name, "stand_in": words.get("stand_in", False)}
 
@@ -482,8 +487,8 @@ def _services(stack: Any) -> dict[str, ServiceSpec]:
     return {spec.name: spec for spec in stack.services} if stack is not None else {}
 
 
-def _known(hosts: list[HostWords], stack: Any) -> Known:
-    services = list(_services(stack))
+def _known(hosts: list[HostWords], stack: Any, deploys: Mapping[str, Any]) -> Known:
+    services = list({name: None for one in stacks(stack, deploys) for name in _services(one)})
     aliases: dict[str, str] = {}
     for full in services:
         for i, letter in enumerate(full):
@@ -496,4 +501,5 @@ def _known(hosts: list[HostWords], stack: Any) -> Known:
         labels={h.name: h.labels for h in hosts if h.labels},
         services=services,
         aliases=aliases,
+        stacks=stack_names(stack, deploys),
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import Problem, ScenarioError
+from ..errors import Problem, ScenarioError, said
 from .schema import comparison
 from .words import KEYS_NOT_YET, VERBS_NOT_YET, did_you_mean, listed
 
@@ -45,7 +45,7 @@ class Problems:
             self.found.append(problem)
 
     def adopt(self, error: ScenarioError) -> None:
-        self.found.extend(error.problems)
+        self.found += [problem for problem in error.problems if problem not in self.found]
 
     def check(self, path: Path, check: Callable[[], Any]) -> Any:
         """Run a check that raises `ValueError`; None where it does."""
@@ -198,20 +198,6 @@ def _several(key: str, owner: Any, known: Sequence[str]) -> list[str] | None:
     more = keys[start + 1 :]
     end = next((n for n, k in enumerate(more) if k in known or owner[k] is not None), len(more))
     return [str(first), *map(str, more[:end])]
-
-
-def said(value: Any) -> str:
-    """A value as the user wrote it, in a few words."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, list | tuple):
-        return "a list"
-    text = str(value)
-    return f"`{text if len(text) <= 60 else text[:57] + '...'}`"
 
 
 # ---- slips that are no YAML ------------------------------------------------------------------------------

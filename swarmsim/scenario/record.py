@@ -26,9 +26,9 @@ from ..trace.recorder import Trace
 if TYPE_CHECKING:
     from ..trace.recorder import Recorded
 
-_MARKS = {"activate": "active", "remove_node": "remove-node"}
+_MARKS = {"activate": "active", "remove_node": "remove-node", "remove_stack": "remove-stack"}
 #: Steps whose targets are nodes: a mark for each.
-_OF_NODES = ("drain", "pause", "activate", "join", "promote", "demote", "remove_node", "label")
+_OF_NODES = ("drain", "pause", "activate", "join", "promote", "demote", "remove_node", "label", "leave")
 
 
 def lines(trace: Trace, name: str) -> Iterator[str]:
@@ -47,10 +47,11 @@ def lines(trace: Trace, name: str) -> Iterator[str]:
 
 
 def _same(before: dict[str, Any] | None, now: dict[str, Any]) -> bool:
-    """Does it show nothing new? That an update follows a creation is not news by itself."""
+    """Does it show nothing new? That an update follows a creation is no news, nor is a newcomer's first certificate."""
     if before is None or now["action"] == "REMOVE":
         return False
-    return all(before.get(key) == now.get(key) for key in before.keys() | now.keys() if key != "action")
+    passed_over = {"action", "cert"} if before.get("cert") == "PENDING" else {"action"}
+    return all(before.get(key) == now.get(key) for key in (before.keys() | now.keys()) - passed_over)
 
 
 def _fields(recorded: Recorded, name: str) -> Iterator[dict[str, Any]]:
@@ -101,6 +102,7 @@ def _node(event: NodeChanged) -> dict[str, Any]:
         "avail": event.availability.name,
         "role": event.role.name,
         "desired_role": event.desired_role.name,
+        "cert": event.certificate.name,
     }
     return {**fields, "msg": event.message} if event.message else fields
 
@@ -129,6 +131,8 @@ def _step(event: StepSent) -> Iterator[dict[str, Any]]:
         return
     elif event.verb == "scale":
         yield {"ev": "mark", "what": what, "svc": event.target, "replicas": int(event.detail.removeprefix("to "))}
+    elif event.verb in ("deploy", "remove_stack"):
+        yield {"ev": "mark", "what": what, "stack": event.target}
     else:
         rerun = event.verb == "update" and event.detail == "force"
         yield {"ev": "mark", "what": "rerun" if rerun else what, "svc": event.target}

@@ -185,6 +185,9 @@ def describe(scenario: Scenario) -> ClusterDescription:
         heartbeat_period=words.swarm.dispatcher_heartbeat,
         heartbeat_tick=beat,
         election_tick=election,
+        snapshot_interval=words.swarm.snapshot_interval,
+        keep_old_snapshots=words.swarm.keep_old_snapshots,
+        log_entries_for_slow_followers=words.swarm.log_entries_for_slow_followers,
         raft=words.raft.spec(scenario.behind),
     )
     like = HostWords("", "worker").under(words.defaults)

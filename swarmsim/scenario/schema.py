@@ -183,6 +183,9 @@ class SwarmWords(Words):
     task_history_limit: Annotated[int, BeforeValidator(_whole(-1, 1_000_000))] = 5
     heartbeat_tick: Annotated[int, BeforeValidator(_whole(1, 1_000))] = 1
     election_tick: Annotated[int, BeforeValidator(_whole(2, 10_000))] = 10
+    snapshot_interval: Annotated[int, BeforeValidator(_whole(0, 1_000_000_000))] = 10_000
+    keep_old_snapshots: Annotated[int, BeforeValidator(_whole(0, 1_000_000))] = 0
+    log_entries_for_slow_followers: Annotated[int, BeforeValidator(_whole(0, 1_000_000_000))] = 500
 
 
 class ClusterWords(Words):

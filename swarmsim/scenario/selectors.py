@@ -95,6 +95,7 @@ class Known:
     services: Sequence[str] = ()  # full names
     aliases: Mapping[str, str] = field(default_factory=dict)  # short name -> full name, "" where two share it
     entries: Any = None  # moments.Moments
+    stacks: Sequence[str] = ()
 
     @property
     def names(self) -> list[str]:
@@ -240,7 +241,7 @@ def _are(n: int, group: str) -> str:
 def _target(entry: str, known: Known) -> TargetOf:
     assert known.entries is not None, "no timeline to look in"
     found = known.entries.find(entry)
-    if found.what.aims[found.verb] == "service":
+    if found.what.aims[found.verb] not in ("nodes", "host", "tasks"):
         raise ValueError(f"`{entry}.target`: `{entry}` has no nodes as its target; name a fault, or a drain")
     return TargetOf(found.label)
 

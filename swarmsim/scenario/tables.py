@@ -108,7 +108,8 @@ def manager_status(ledger: Ledger, name: str) -> str:
     leader = ledger.history.leader.now
     if name == leader:
         return "Leader"
-    if not ledger.nodes[name].up.now or cut_off(ledger, name, leader):
+    node = ledger.nodes[name]
+    if not node.up.now or not node.role.now or cut_off(ledger, name, leader):
         return "Unreachable"
     return "Reachable"
 

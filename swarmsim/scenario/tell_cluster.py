@@ -9,6 +9,9 @@ from ..api.states import TaskState
 from ..checks.verdict import seconds
 from ..trace.events import (
     HeartbeatExpired,
+    ManagerStopped,
+    ProcessPanicked,
+    StoreWedged,
     VoteGranted,
 )
 from .incident import Group
@@ -154,3 +157,45 @@ def stepped_down(group: Group, ledger: Ledger) -> list[str]:
 
 def leaderless(group: Group, ledger: Ledger) -> list[str]:
     return ["no leader"]
+
+
+# ---- managers that end, and what their disks hold ------------------------------------------------------------
+
+
+def wedged(group: Group, ledger: Ledger) -> list[str]:
+    e: StoreWedged = group.notes[0].what
+    to = f"hands over to {e.to}" if e.to else "would hand over, and no other manager is active"
+    return [f"{e.node}'s store was locked by one transaction for more than 30 s: {e.node} {to}"]
+
+
+def panicked(group: Group, ledger: Ledger) -> list[str]:
+    """The reason stands on a line of its own: it is long, and the words that people search for."""
+    e: ProcessPanicked = group.notes[0].what
+    again = len(group.notes) - 1
+    lines = [f"{e.node}'s engine dies of a panic", f"panic: {e.why}"]
+    if again:
+        lines.append(f"started again {again} times until {seconds(group.last)}, to end like that")
+    if not group.notes[-1].what.again:
+        lines.append("that was once too often for systemd: it stays off")
+    return lines
+
+
+def manager_stopped(group: Group, ledger: Ledger) -> list[str]:
+    """What it says at the first time, and how often it was started again to say it again."""
+    e: ManagerStopped = group.notes[0].what
+    again = len(group.notes) - 1
+    text = f"{e.node}'s manager ends: {e.why.removeprefix('manager stopped: ')}"
+    return [text] + ([f"started again {again} times until {seconds(group.last)}, to end like that"] if again else [])
+
+
+def log_repaired(group: Group, ledger: Ledger) -> list[str]:
+    return [f"{n.what.node} cuts a torn record off its log: {n.what.lost}" for n in group.notes]
+
+
+def snapshot_broken(group: Group, ledger: Ledger) -> list[str]:
+    return [f"{n.what.node} cannot read its snapshot of index {n.what.index}, and puts it aside" for n in group.notes]
+
+
+def ticks_differ(group: Group, ledger: Ledger) -> list[str]:
+    nodes = both(sorted({n.what.node for n in group.notes}, key=natural))
+    return [f"{nodes} {'keeps' if ' ' not in nodes else 'keep'} to other ticks than the cluster object says"]

@@ -8,6 +8,7 @@ from typing import Any
 from ..api.states import Availability, TaskState
 from ..checks.verdict import seconds
 from ..trace.events import (
+    ClientSaid,
     ContainerExited,
     FaultEnded,
     FaultStarted,
@@ -21,6 +22,9 @@ from .tell_services import NOTICED, attached, level_said
 from .words import count_of
 
 Micros = int
+
+#: Faults that are over as soon as they have begun.
+AT_ONCE = frozenset({"kill", "corrupt", "wipe"})
 
 
 # ---- the run ---------------------------------------------------------------------------------------------
@@ -88,7 +92,32 @@ def step(group: Group, ledger: Ledger) -> list[str]:
         return _created(group)
     e, at, answer, draws = group.notes[0].what
     text = f"{_asked(e)}{called(e.entry, e.verb)}; {_answered(e, at, answer)}{attached(group, ledger)}"
-    return [text, *_drawn(draws)]
+    return [text, *_drawn(draws), *_printed(e, ledger)]
+
+
+#: What Docker's client says before the names of things, one line for each.
+_SAID = ("Creating", "Updating", "Removing")
+
+
+def _printed(e: StepSent, ledger: Ledger) -> list[str]:
+    """What the client printed: things of one kind on one line, all else in its own words."""
+    done: dict[str, list[str]] = {}
+    said: list[str] = []
+    for recorded in ledger.trace.of(ClientSaid):
+        line: ClientSaid = recorded.event
+        word = line.text.split(" ", 1)[0]
+        if line.entry != e.entry:
+            continue
+        if line.kind == "image":
+            done.setdefault("no registry has a digest of", []).append(line.name)
+        elif line.kind and word in _SAID:
+            done.setdefault(f"{word} {line.kind}", []).append(line.name)
+        else:
+            said.append(line.text)
+    things = [
+        f"{what}{'s' if len(names) > 1 and what[0].isupper() else ''} {comma(names, 4)}" for what, names in done.items()
+    ]
+    return [*things, *said]
 
 
 def _asked(e: StepSent) -> str:
@@ -159,7 +188,7 @@ def _whom(e: FaultStarted, ledger: Ledger) -> str:
 
 
 def _how_long(e: FaultStarted) -> str:
-    if e.kind == "kill":
+    if e.kind in AT_ONCE:
         return ""
     return f" for {exact(e.duration)}" if e.duration is not None else " to the end"
 

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from ..api.states import TaskState, UpdateState
 from ..checks.verdict import seconds
 from ..trace.events import (
+    ClientSaid,
     ContainerExited,
     ContainerStarted,
     StepSent,
     TaskChanged,
 )
+from ..trace.recorder import Recorded
 from .incident import Group, Note, Settled
 from .ledger import Ledger, Level, TaskLife
 from .phrases import after, between, both, comma, names_of, spread
@@ -142,11 +144,22 @@ def completed(group: Group, ledger: Ledger) -> list[str]:
 
 def update(group: Group, ledger: Ledger) -> list[str]:
     e = group.notes[-1].what
-    steps = [r for r in ledger.trace.of(StepSent) if r.event.target == e.service and r.at <= group.at]
-    took = f", {seconds(group.last - steps[-1].at)} after {after(ledger, steps[-1].seq)}" if steps else ""
+    step = _last_step(ledger, e.service, group.at)
+    took = f", {seconds(group.last - step.at)} after {after(ledger, step.seq)}" if step else ""
     state = e.update.name.lower().replace("_", " ")
     over = e.update in (UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
     return [f"update of {e.service} {state}{took}" if over else f"update of {e.service} {state}: {e.message}"]
+
+
+def _last_step(ledger: Ledger, service: str, until: Micros) -> Recorded | None:
+    """The command that was given last for the service, by itself or with its stack."""
+    steps = [r for r in ledger.trace.of(StepSent) if r.event.target == service and r.at <= until]
+    steps += [
+        ledger.trace[r.cause]
+        for r in ledger.trace.of(ClientSaid)
+        if r.event.kind == "service" and r.event.name == service and r.at <= until
+    ]
+    return max(steps, key=lambda r: r.seq, default=None)
 
 
 def progress(group: Group, ledger: Ledger) -> list[str]:

@@ -22,6 +22,7 @@ from ..sim.clock import Clock
 from ..trace.events import DrawMade, EntryNotFired
 from ..workload.base import Book, Order, Step
 from ..workload.create import Create, CreateObject
+from .deploys import at_first
 from .moments import STEADY, Moment
 from .schema import Entry
 from .selectors import NoMatch, resolve_nodes, resolve_tasks
@@ -81,7 +82,7 @@ class Timeline:
         self.env = cluster.env
         self.trace = cluster.trace
         self.seed = seed
-        self.book = Book(dict(scenario.services), scenario.stack)
+        self.book = Book(dict(scenario.services), scenario.stack, deploys=scenario.deploys)
         self.lives = {entry.label: Fate(self.env, entry) for entry in scenario.timeline}
         self.targets: dict[str, tuple[str, ...]] = {}
         self.steady = simpy.Event(self.env)
@@ -94,12 +95,13 @@ class Timeline:
 
     def start(self) -> None:
         """At 0s: what is created is sent before any entry begins; processes start in the order of their making."""
-        stack, later = self.scenario.stack, set(self.scenario.later)
-        objects = [(CreateObject(create=o), o.name) for o in (*stack.networks, *stack.secrets, *stack.configs)]
+        later = set(self.scenario.later)
+        first = at_first(self.scenario.stack, self.scenario.deploys)
+        objects = [(CreateObject(create=spec), spec.name) for spec in first]
         services = [(Create(create=name), name) for name in self.book.services if name not in later]
-        first, second = (objects, services) if objects else (services, [])
-        sent = [self.env.process(self._order(*order)) for order in first]
-        self.env.process(self._create(sent, second))
+        now, then = (objects, services) if objects else (services, [])
+        sent = [self.env.process(self._order(*order)) for order in now]
+        self.env.process(self._create(sent, then))
         for entry in self.scenario.timeline:
             self.env.process(self._live(entry))
 
@@ -197,6 +199,9 @@ class Timeline:
     def _aim(self, entry: Entry, dice: Random, draws: list[tuple[str, str]]) -> Callable[[Fate], Life]:
         if isinstance(entry.what, Fault):
             hit = self._hit(entry, entry.what, dice, draws)
+            unfit = entry.what.unfit(self.cluster, hit)
+            if unfit:
+                raise NoMatch(unfit)
             return lambda life: self._fault(life, hit)
         aim = entry.aims[entry.verb]
         kind = entry.what.aims[entry.verb]

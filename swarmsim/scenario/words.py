@@ -16,7 +16,7 @@ from .. import faults, workload
 VERBS: dict[str, type[BaseModel]] = {**workload.BY_VERB, **faults.BY_VERB}
 
 #: Verbs and keys of later versions.
-VERBS_NOT_YET = (*workload.NOT_YET, *faults.NOT_YET)
+VERBS_NOT_YET = faults.NOT_YET
 KEYS_NOT_YET = ("every", "times", "parallel", "sometime", "budget")
 GROUPS = ("nodes", "managers", "workers", "followers")
 

@@ -6,14 +6,18 @@ Steps go over the control API and may be refused. To add one: its file, and its 
 from .availability import Activate, Drain, Pause
 from .base import Book, Order, Step
 from .create import Create, CreateObject
+from .deploy import Deploy
 from .join import Join
 from .label import Label
+from .leave import Leave
 from .remove import Remove
 from .remove_node import RemoveNodes
+from .remove_stack import RemoveStack
 from .roles import Demote, Promote
 from .rollback import Rollback
 from .scale import Scale
 from .update import Update
+from .update_swarm import UpdateSwarm
 
 #: Every step, in the order of the reference page.
 STEPS: tuple[type[Step], ...] = (
@@ -22,19 +26,20 @@ STEPS: tuple[type[Step], ...] = (
     Scale,
     Update,
     Rollback,
+    Deploy,
+    RemoveStack,
     Drain,
     Pause,
     Activate,
     Label,
     Join,
+    Leave,
     Promote,
     Demote,
     RemoveNodes,
+    UpdateSwarm,
 )
-
-#: Verbs that later versions add; refused with "not yet" (section 13).
-NOT_YET = ("leave", "deploy")
 
 BY_VERB: dict[str, type[Step]] = {step.verb: step for step in STEPS}
 
-__all__ = ["BY_VERB", "NOT_YET", "STEPS", "Book", "CreateObject", "Order", "Step"]
+__all__ = ["BY_VERB", "STEPS", "Book", "CreateObject", "Order", "Step"]

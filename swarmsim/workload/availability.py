@@ -1,16 +1,12 @@
-"""`drain`, `pause`, `activate`: as `docker node update --availability` (SCENARIOS.md section 6).
-
-Docker's command takes one node; several are asked for one after the other, as a loop in a shell would.
-"""
+"""`drain`, `pause`, `activate`: as `docker node update --availability` (SCENARIOS.md section 6)."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ..api.messages import GetNode, UpdateNode
 from ..api.states import Availability
-from .base import Aim, Asking, Order, Step, call
+from .base import Aim, Asking, Order, Step, update_nodes
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -22,10 +18,7 @@ class SetAvailability(Step):
     availability: ClassVar[Availability]
 
     def ask(self, cluster: Cluster, order: Order) -> Asking:
-        for name in order.targets:
-            node = yield from call(cluster, order, GetNode(name))
-            spec = replace(node.spec, availability=self.availability)
-            yield from call(cluster, order, UpdateNode(node.id, node.version, spec))
+        yield from update_nodes(cluster, order, lambda spec: replace(spec, availability=self.availability))
 
 
 class Drain(SetAvailability):

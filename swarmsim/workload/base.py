@@ -6,15 +6,15 @@ client does: look the object up, then change it. A refusal is a fact of the run,
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from ..api.messages import GetService
+from ..api.messages import GetNode, GetService, UpdateNode
 from ..api.objects import Service
-from ..api.specs import ServiceSpec
+from ..api.specs import NodeSpec, ServiceSpec
 from ..errors import ApiError
 from ..trace.events import StepAnswered, StepSent
 
@@ -54,6 +54,18 @@ class Book:
     services: dict[str, ServiceSpec] = field(default_factory=dict)
     stack: Any = None  # compose.Stack: merges an update's keys over what the file says
     patches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deploys: dict[str, Any] = field(default_factory=dict)  # entry -> the compose.Stack that it deploys
+    _since: dict[str, Any] = field(default_factory=dict)  # service -> the stack that it was deployed from last
+
+    def stack_of(self, service: str) -> Any:
+        """The words that an update of the service is merged over."""
+        return self._since.get(service, self.stack)
+
+    def deployed(self, stack: Any) -> None:
+        """A deploy says all of a service: what was updated by hand before is forgotten."""
+        for spec in stack.services:
+            self._since[spec.name] = stack
+            self.patches.pop(spec.name, None)
 
 
 @dataclass
@@ -87,11 +99,15 @@ class Step(BaseModel):
         """The requests, one after the other; raises `ApiError` where one is refused."""
         raise NotImplementedError
 
+    def asked(self, cluster: Cluster, order: Order) -> str:
+        """The node whose engine the client speaks to."""
+        return order.via or first_up(cluster)
+
     def carry_out(self, cluster: Cluster, order: Order) -> Asking:
         """Send it and wait for the answer, with both facts in the trace."""
         trace, env = cluster.trace, cluster.env
         target = ", ".join(order.targets)
-        via = order.via or first_up(cluster)
+        via = self.asked(cluster, order)
         sent = StepSent(order.entry, self.verb, target, self.detail(order), via)
         order.cause = trace.record(sent, int(env.now), order.cause)
         order.error = ""
@@ -111,6 +127,13 @@ def first_up(cluster: Cluster) -> str:
 def call(cluster: Cluster, order: Order, request: Any) -> Asking:
     """One request and its answer."""
     return (yield from cluster.ask(order.via, request, CLIENT_TIMEOUT, order.cause))
+
+
+def update_nodes(cluster: Cluster, order: Order, change: Callable[[NodeSpec], NodeSpec]) -> Asking:
+    """Docker's command takes one node; several are asked for one after the other, as a loop in a shell would."""
+    for name in order.targets:
+        node = yield from call(cluster, order, GetNode(name))
+        yield from call(cluster, order, UpdateNode(node.id, node.version, change(node.spec)))
 
 
 def find_service(cluster: Cluster, order: Order) -> Generator[Any, Any, Service]:

@@ -20,10 +20,16 @@ TIMED_OUT = (
     "Timeout was reached before node joined. The attempt to join the swarm will continue in the background. "
     'Use the "docker info" command to see the current swarm status of your node.'
 )
+#: daemon/cluster/errors.go `errSwarmExists`.
+IN_A_SWARM = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
+NOBODY = "Cannot connect to the Docker daemon. Is the docker daemon running?"
 
 
 class Join(Step):
-    """A new host, with the defaults of `cluster`, joins: `as: manager` with that token, else as a worker."""
+    """A new host, with the defaults of `cluster`, joins: `as: manager` with that token, else as a worker.
+
+    So does one of the cluster's whose disk was wiped; it keeps its own settings, and becomes another node.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
@@ -44,9 +50,20 @@ class Join(Step):
         if not remote:
             raise ApiError("Unavailable", "connection error: no manager is up")
         availability = Availability[self.availability.upper()]
-        cluster.add_host(name, replace(cluster.spec.newcomer, availability=availability))
+        if name in cluster.hosts:
+            _check_free(cluster, name)
+        else:
+            cluster.add_host(name, replace(cluster.spec.newcomer, availability=availability))
         cluster.join(name, self.role, remote, order.cause)
         yield from _awaited(cluster, name)
+
+
+def _check_free(cluster: Cluster, name: str) -> None:
+    """A host that was in the swarm can join anew when its engine is up and knows of no swarm."""
+    if not cluster.hosts[name].up:
+        raise ApiError("Unavailable", NOBODY)
+    if cluster.nodes[name].identity is not None:
+        raise ApiError("FailedPrecondition", IN_A_SWARM)
 
 
 def _awaited(cluster: Cluster, name: str) -> Any:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-from ..api.messages import GetNode, UpdateNode
-from .base import Aim, Asking, Order, Step, call
+from ..api.specs import NodeSpec
+from .base import Aim, Asking, Order, Step, update_nodes
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -43,8 +43,8 @@ class Label(Step):
         return ", ".join(f"{k}={v}" if v is not None else f"without {k}" for k, v in self.labels.items())
 
     def ask(self, cluster: Cluster, order: Order) -> Asking:
-        for name in order.targets:
-            node = yield from call(cluster, order, GetNode(name))
-            both = {**node.spec.labels, **self.labels}
-            spec = replace(node.spec, labels={k: v for k, v in both.items() if v is not None})
-            yield from call(cluster, order, UpdateNode(node.id, node.version, spec))
+        yield from update_nodes(cluster, order, self._labelled)
+
+    def _labelled(self, spec: NodeSpec) -> NodeSpec:
+        both = {**spec.labels, **self.labels}
+        return replace(spec, labels={k: v for k, v in both.items() if v is not None})

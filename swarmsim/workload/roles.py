@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ..api.messages import GetNode, UpdateNode
 from ..api.states import NodeRole
-from .base import Aim, Asking, Order, Step, call
+from .base import Aim, Asking, Order, Step, update_nodes
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -22,10 +21,7 @@ class SetRole(Step):
     role: ClassVar[NodeRole]
 
     def ask(self, cluster: Cluster, order: Order) -> Asking:
-        for name in order.targets:
-            node = yield from call(cluster, order, GetNode(name))
-            spec = replace(node.spec, desired_role=self.role)
-            yield from call(cluster, order, UpdateNode(node.id, node.version, spec))
+        yield from update_nodes(cluster, order, lambda spec: replace(spec, desired_role=self.role))
 
 
 class Promote(SetRole):

@@ -14,7 +14,9 @@ from pydantic import ConfigDict, StrictBool
 
 from ..api.messages import UpdateService
 from ..api.specs import ServiceSpec
+from ..errors import ApiError, ScenarioError
 from .base import Asking, Order, ServiceName, Step, call, find_service
+from .deploy import IMAGE
 
 if TYPE_CHECKING:
     from ..cluster import Cluster
@@ -49,13 +51,28 @@ class Update(Step):
         spec, name, book = now, order.targets[0], order.book
         if self.patch:
             book.patches[name] = merged(book.patches.get(name, {}), self.patch)
-            spec = book.stack.update(name, book.patches[name])
+            spec = _merged_over(book.stack_of(name), name, book.patches[name])
+            spec = replace(spec, labels=_kept(spec.labels, now.labels))
             if not {"mode", "replicas"} & set(self.patch.get("deploy") or ()):
                 spec = replace(spec, mode=now.mode)
         forced = now.task.force_update + self.force
         if spec.task.force_update != forced:
             spec = replace(spec, task=replace(spec.task, force_update=forced))
         return spec
+
+
+def _merged_over(stack: Any, name: str, patch: dict[str, Any]) -> ServiceSpec:
+    """A patch that fitted the file which the scenario begins with may not fit the one that was deployed since."""
+    try:
+        spec: ServiceSpec = stack.update(name, patch)
+    except ScenarioError as error:
+        raise ApiError("InvalidArgument", error.problems[0].text) from None
+    return spec
+
+
+def _kept(labels: Mapping[str, str], now: Mapping[str, str]) -> Mapping[str, str]:
+    """`docker service update --image` leaves the label alone that says which image the stack's file has."""
+    return {**labels, IMAGE: now[IMAGE]} if IMAGE in labels and IMAGE in now else labels
 
 
 def merged(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The real `docker stack deploy`, and a manager that only takes notes: how `recorded/` was made.
 
-    python -m tests.compose.real_client            # record all stacks of this folder anew
+    python -m tests.compose.real_client            # record all stacks and fragments of this folder anew
 
 The client is Docker's own (28.2.2 when this was recorded); the manager is a socket of this process that answers what a
 deploy asks and keeps the bodies of what it creates. No Docker engine is needed.
@@ -26,6 +26,13 @@ from typing import Any
 HERE = Path(__file__).parent
 STACKS = HERE / "stacks"
 RECORDED = HERE / "recorded"
+
+#: Short files, each with one thing in it that is right, wrong or odd, and what the client says of it.
+FRAGMENTS = RECORDED / "fragments.json"
+#: What they may need: variables, side files, and what is there before.
+FRAGMENT_ENV = {"X": "x", "N": "3", "HOME": "/root", "EMPTY": "", "T": "true"}
+FRAGMENT_FILES = {"f": "x", "e.env": "A=1\nB='q'\nX\nNOPE\n#c\n C=2 \n", "none.env": "A=1\n"}
+FRAGMENT_THERE = ["ext", "c", "n"]
 
 #: Each stack: its files, the variables that it needs, and what is there before it.
 DEPLOYS: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
@@ -147,6 +154,20 @@ class Manager:
         return Deploy(done.returncode, done.stderr, created)
 
 
+def fragments() -> list[dict[str, str]]:
+    """`text` of the file; `said`: why it was refused, "" where it was not."""
+    found: list[dict[str, str]] = json.loads(FRAGMENTS.read_text())
+    return found
+
+
+def side_files(folder: Path) -> Path:
+    """A folder in which fragments find what they name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in FRAGMENT_FILES.items():
+        (folder / name).write_text(text)
+    return folder
+
+
 def version() -> str:
     """The version of the client on this machine; "" where there is none."""
     if shutil.which("docker") is None:
@@ -166,6 +187,20 @@ def record() -> None:
             data = {"said": [line for line in said if line], **done.created}
             text = json.dumps(data, indent=1, sort_keys=True).replace(str(STACKS), "/stacks")
             (RECORDED / f"{name}.json").write_text(text + "\n")
+        _record_fragments(manager)
+
+
+def _record_fragments(manager: Manager) -> None:
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = side_files(Path(name) / "stacks")
+        file = folder / "f.yml"
+        for fragment in fragments():
+            file.write_text(fragment["text"])
+            done = manager.deploy([file], "st", FRAGMENT_ENV, FRAGMENT_THERE)
+            said = done.said.strip().replace(str(folder), "/stacks") if done.code else ""
+            found.append({"text": fragment["text"], "said": said})
+    FRAGMENTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -214,10 +214,10 @@ def endpoint(e: Json) -> EndpointSpec:
     ports = tuple(
         PortConfig(
             "",
-            p.get("Protocol", "tcp"),
+            p.get("Protocol", "tcp").lower(),
             p.get("TargetPort", 0),
             p.get("PublishedPort", 0),
-            PublishMode.HOST if p.get("PublishMode") == "host" else PublishMode.INGRESS,
+            PublishMode.HOST if p.get("PublishMode", "").lower() == "host" else PublishMode.INGRESS,
         )
         for p in e.get("Ports") or ()
     )
@@ -234,14 +234,20 @@ def network(body: Json) -> NetworkSpec:
         body["Internal"],
         body["Attachable"],
         ipam=tuple(IpamConfig(pool.get("Subnet", "")) for pool in pools),
+        ipam_driver=(body.get("IPAM") or {}).get("Driver", ""),
     )
 
 
 def secret(body: Json) -> SecretSpec:
     driver = body.get("Driver")
     made = Driver(driver["Name"], driver.get("Options") or {}) if driver else None
-    return SecretSpec(body["Name"], body["Labels"], base64.b64decode(body.get("Data", "")), made)
+    return SecretSpec(body["Name"], body["Labels"], base64.b64decode(body.get("Data", "")), made, templating(body))
 
 
 def config(body: Json) -> ConfigSpec:
-    return ConfigSpec(body["Name"], body["Labels"], base64.b64decode(body.get("Data", "")))
+    return ConfigSpec(body["Name"], body["Labels"], base64.b64decode(body.get("Data", "")), templating(body))
+
+
+def templating(body: Json) -> Driver | None:
+    driver = body.get("Templating")
+    return Driver(driver["Name"], driver.get("Options") or {}) if driver else None

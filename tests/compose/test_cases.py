@@ -137,6 +137,8 @@ REFUSED: list[tuple[str, str, str, str, str]] = [
     ("fragment", "top", "version", "part"), [row[1:] for row in REFUSED], ids=[f"{row[0]}-{row[1]}" for row in REFUSED]
 )
 def test_refused(fragment: str, top: str, version: str, part: str, tmp_path: Path) -> None:
+    """S-002, S-008, S-010, S-016, S-019, S-020, S-022, S-025, S-026, S-029, S-031, S-032, S-034, S-035, S-038, S-041,
+    S-043: a row of `REFUSED` each."""
     assert part in words(tmp_path, fragment, top, version)
 
 
@@ -334,6 +336,8 @@ SENT: list[tuple[str, str, str, Get, Any]] = [
     ("fragment", "top", "get", "wanted"), [row[1:] for row in SENT], ids=[f"{row[0]}-{row[1]}" for row in SENT]
 )
 def test_sent(fragment: str, top: str, get: Get, wanted: Any, tmp_path: Path) -> None:
+    """S-004, S-005, S-011, S-013, S-014, S-016, S-017, S-019, S-020, S-022, S-023, S-028, S-031, S-032, S-038, S-041,
+    S-043, S-044, S-046, S-047: a row of `SENT` each."""
     assert get(one(tmp_path, fragment, top)) == wanted
 
 
@@ -362,6 +366,7 @@ SAID: list[tuple[str, str, list[str]]] = [
 
 @pytest.mark.parametrize(("fragment", "wanted"), [r[1:] for r in SAID], ids=[f"{r[0]}-{r[1][:20]}" for r in SAID])
 def test_said(fragment: str, wanted: list[str], tmp_path: Path) -> None:
+    """S-004, S-007, S-013, S-046."""
     assert load(tmp_path, text_of(fragment)).warnings == wanted
 
 

@@ -102,6 +102,11 @@ def test_what_is_no_file(name: str, tmp_path: Path) -> None:
         ("secrets: [x]", "", 'service a: undefined secret "x"'),
         ("configs: [x]", "", 'service a: undefined config "x"'),
         ("secrets: [s, {source: t, target: s}]", "", "service a: duplicate secret target for st_t not allowed"),
+        (
+            "configs: [s, {source: t, target: s}]",
+            "configs: {s: {file: f}, t: {file: f}}",
+            "service a: duplicate config target for st_t not allowed",
+        ),
         ("credential_spec: {config: x}", "", 'service a: undefined config "x"'),
         ("credential_spec: {config: s, file: x}", "", 'cannot specify both "Config" and "File"'),
         ("secrets: [{source: s, mode: -1}]", "", "cannot parse 'Secrets[0].Mode', -1 overflows uint"),
@@ -144,13 +149,15 @@ def test_modes_are_octal(tmp_path: Path) -> None:
     assert [r.mode for r in spec.task.container.secrets] == [0o440, 0o400, 440]
 
 
-def test_what_is_kept_but_not_simulated_is_named(tmp_path: Path) -> None:
+def test_the_driver_of_a_template_is_sent(tmp_path: Path) -> None:
+    """cli/compose/convert `fileObjectConfig`: as `Templating`, of secrets and configs."""
     (tmp_path / "f").write_text("x")
-    text = text_of("command: x", "configs: {c: {file: f, template_driver: golang}}")
+    words_ = "{c: {file: f, template_driver: golang}, d: {file: f}}"
 
-    assert load(tmp_path, text).warnings == [
-        "config c: template_driver is kept by Docker and not simulated: nothing is expanded",
-    ]
+    stack = load(tmp_path, text_of("command: x", f"configs: {words_}\nsecrets: {words_}"))
+
+    assert [s.templating for s in (*stack.configs, *stack.secrets)] == [Driver("golang"), None] * 2
+    assert stack.warnings == []
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,17 @@ def test_words_that_contain_themselves() -> None:
 def test_x_sim_says_how_containers_behave() -> None:
     (spec,) = inline(
         "services:\n  a:\n    image: i\n"
-        "    x-sim: {pull: 1s..3s, start: 200ms, stop: 1m, run: 5s..6s, exit: 3, on_stop: complete}\n"
+        "    x-sim: {pull: 1s..3s, start: 200ms, stop: 1m, run: 5s..6s, exit: 3, on_stop: complete, fail: start}\n"
     ).services
 
     assert spec.task.container.behaviour == ContainerBehaviour(
-        (1_000_000, 3_000_000), (200_000, 200_000), (60_000_000, 60_000_000), (5_000_000, 6_000_000), 3, "complete"
+        (1_000_000, 3_000_000),
+        (200_000, 200_000),
+        (60_000_000, 60_000_000),
+        (5_000_000, 6_000_000),
+        3,
+        "complete",
+        fail="start",
     )
 
 
@@ -119,11 +125,12 @@ def test_without_x_sim_the_defaults_hold() -> None:
     [
         ("{pul: 1s}", "unknown key `pul` in `x-sim`; did you mean `pull`?"),
         ("{'start:1s': }", "unknown key `start:1s` in `x-sim`; a space is missing after the colon"),
-        ("{foo: 1}", "unknown key `foo` in `x-sim`; its keys are pull, start, stop, health, run, exit, on_stop"),
+        ("{foo: 1}", "unknown key `foo` in `x-sim`; its keys are pull, start, stop, health, run, exit, on_stop, fail"),
         ("{pull: 5}", "`x-sim`: `pull`: `5` has no unit; write 5s"),
         ("{pull: 3s..1s}", "`x-sim`: `pull`: `3s..1s` is backwards; write 1s..3s"),
         ("{exit: 300}", "`x-sim`: `exit`: `300` is no exit code; write a whole number from 0 to 255"),
         ("{on_stop: crash}", "`x-sim`: `on_stop`: `crash` is not possible; write shutdown or complete"),
+        ("{fail: stop}", "`x-sim`: `fail`: `stop` is not possible; write pull, start or none"),
         ("[1]", "`x-sim` must be a mapping, not a list; write x-sim: {start: 200ms}"),
     ],
 )

@@ -91,9 +91,21 @@ def test_every_path_has_its_line() -> None:
         ("a: [1, 2\nb: 3\n", "did not find expected ',' or ']'; close the [ of line 1"),
         ("a: *nobody\n", "f.yml:1: yaml: unknown anchor 'nobody' referenced"),
         ("a: {<<: 5}\n", "map merge requires map or sequence of maps as the value"),
-        ("a: !tag b\n", "f.yml:1: a tag, `!tag`, means nothing here"),
+        ("a: !!float2 b\n", "f.yml:1: a tag, `!!float2`, means nothing here"),
+        ("a: 1\n \tb: 2\n", "found a tab character that violates indentation; indent with spaces"),
+        (
+            "a: {{.Node.Hostname}}\n",
+            'yaml: invalid map key: map[string]interface {}{".Node.Hostname":interface {}(nil)}',
+        ),
+        (
+            "? {x: [1, yes, true]}\n: b\n",
+            'invalid map key: map[string]interface {}{"x":[]interface {}{1, "yes", true}}',
+        ),
+        ("a: &s {b: *s}\n", "yaml: anchor 's' value contains itself"),
+        ("%YAML 1.2\n---\na: b\n", "yaml: found incompatible YAML document"),
+        ("a: \x01\n", "yaml: control characters are not allowed"),
         ("a: b: c\n", "mapping values are not allowed in this context"),
-        ("[a]: 1\n", "a list or a mapping cannot be a key"),
+        ("[a]: 1\n", 'invalid map key: []interface {}{"a"}'),
         ('a: "b\n', "found unexpected end of stream"),
     ],
 )
@@ -130,3 +142,23 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
 
     with pytest.raises(ScenarioError, match="more than 1 MiB"):
         read_yaml(tmp_path / "f.yml")
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("a:\tb\t# why\nc: d\t\n", {"a": "b", "c": "d"}),
+        ("a: [\tb,\n\tc ]\n", {"a": ["b", "c"]}),
+        ("a: b\tc\n", {"a": "b\tc"}),
+        ("a: |\n  b\tc\n  \td\n", {"a": "b\tc\n\td\n"}),
+    ],
+)
+def test_a_tab_is_a_space_where_no_key_may_begin(text: str, data: object) -> None:
+    """libyaml scanner.c `yaml_parser_scan_to_next_token`; public stack files have tabs before their comments."""
+    assert parse(text) == data
+
+
+def test_tags_of_compose_are_ignored_in_a_stack_file() -> None:
+    """`!reset` and `!override` mean something to docker compose alone."""
+    assert parse("a: !reset [1]\nb: !override {c: 1}\nd: !reset null\n") == {"a": [1], "b": {"c": 1}, "d": "null"}
+    assert "means nothing here" in wrong("a: !reset [1]\n", "1.2")

@@ -17,7 +17,7 @@ from swarmsim.compose import load_stack
 from swarmsim.errors import ScenarioError
 from tests.compose import received
 from tests.compose.mutants import PATHS, WHOLE
-from tests.compose.real_client import Manager, version
+from tests.compose.real_client import FRAGMENT_ENV, FRAGMENT_THERE, Manager, fragments, side_files, version
 
 pytestmark = pytest.mark.skipif(not version().startswith("28."), reason="no docker client of version 28 here")
 
@@ -96,3 +96,32 @@ def test_a_mutant(seed: int, manager: Manager, tmp_path: Path) -> None:
     made = sorted(stack.services, key=lambda spec: spec.name)
     assert made == [received.service(body, tmp_path) for body in real.created["services"]]
     assert sorted(n.name for n in stack.networks if n.labels) == [n["Name"] for n in real.created["networks"]]
+
+
+ACCEPTED = [fragment["text"] for fragment in fragments() if not fragment["said"]]
+
+
+@pytest.mark.parametrize("index", range(0, len(ACCEPTED), 8))
+def test_what_it_sends_for_a_fragment(index: int, manager: Manager, tmp_path: Path) -> None:
+    """Every eighth of them, for each is a process; what the daemon refuses is an error of the file here."""
+    folder = side_files(tmp_path / "stacks")
+    file = folder / "f.yml"
+    file.write_text(ACCEPTED[index])
+    try:
+        stack = load_stack([str(file)], name="st", env=FRAGMENT_ENV)
+    except ScenarioError as error:
+        assert all(any(ours in p.text for ours in _OURS) for p in error.problems), error
+        return
+
+    real = manager.deploy([file], "st", FRAGMENT_ENV, FRAGMENT_THERE)
+
+    assert real.code == 0, real.said
+    sent = [received.service(body, folder) for body in real.created["services"]]
+    assert sorted(stack.services, key=lambda spec: spec.name) == sent
+    for kind, made, receive in (
+        ("network", stack.networks, received.network),
+        ("secret", stack.secrets, received.secret),
+        ("config", stack.configs, received.config),
+    ):
+        own = [spec for spec in made if spec.name not in stack.external[kind]]
+        assert sorted(own, key=lambda spec: spec.name) == [receive(body) for body in real.created[f"{kind}s"]]

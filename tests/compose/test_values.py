@@ -37,10 +37,23 @@ def test_durations_are_gos(text: str, micros: int) -> None:
     assert units.duration(text) == micros
 
 
-@pytest.mark.parametrize("text", ["", "10", "1d", "5 s", "s", "1S", "-", "1e3s", "9999999999h", "."])
-def test_what_is_no_duration_of_go(text: str) -> None:
-    with pytest.raises(ValueError, match="time: invalid duration"):
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        *((text, "invalid duration") for text in ("", "s", "-", "9999999999h", ".", "1h.")),
+        *((text, "missing unit in duration") for text in ("10", "1m5")),
+        ("1m-5s", 'unknown unit "m-" in duration'),
+        ("1d", 'unknown unit "d" in duration'),
+        ("5 s", 'unknown unit " s" in duration'),
+        ("1S", 'unknown unit "S" in duration'),
+        ("1e3s", 'unknown unit "e" in duration'),
+    ],
+)
+def test_what_is_no_duration_of_go(text: str, said: str) -> None:
+    with pytest.raises(ValueError) as caught:
         units.duration(text)
+
+    assert str(caught.value) == f'time: {said} "{text}"'
 
 
 @given(st.integers(0, 10**12), st.sampled_from(["us", "ms", "s", "m"]))

@@ -52,12 +52,50 @@ AFTER_HEAD: dict[str, tuple[str, int, str]] = {
         5,
         "`yes` is no boolean; write true or false",
     ),
+    # disks
+    "what of a manager is corrupted": (
+        "timeline:\n  - {at: 5s, corrupt: m2, what: disk}\n",
+        5,
+        "`what`: `disk` is not possible; write log, snapshot or key",
+    ),
+    "what of a node is wiped": ("timeline:\n  - {at: 5s, wipe: m2, what: log}\n", 5, "write raft or swarm"),
+    "a disk that is wiped is wiped at once": (
+        "timeline:\n  - {at: 5s, wipe: m2, for: 10s}\n",
+        5,
+        "unknown key `for` in `wipe`",
+    ),
+    "only a loss of power tears a record": (
+        "timeline:\n  - {at: 5s, crash: m2, how: process, torn: true}\n",
+        5,
+        "`torn` is for a loss of power: with how: process the disk is whole; leave it out",
+    ),
+    "torn or not torn": ("timeline:\n  - {at: 5s, crash: m2, torn: half}\n", 5, "`half` is no boolean"),
+    "a host that is there joins again only when it was wiped": (
+        "timeline:\n  - {at: 5s, wipe: m2, what: raft}\n  - {at: 9s, join: m2}\n",
+        6,
+        "`join`: the cluster has a node `m2` already",
+    ),
+    "a swarm has one cluster object": (
+        "timeline:\n  - {at: 5s, update_swarm: prod, snapshot_interval: 5}\n",
+        5,
+        "a swarm's only cluster object is called `default`, not `prod`; write update_swarm: default",
+    ),
+    "an update of the swarm changes something": (
+        "timeline:\n  - {at: 5s, update_swarm: default}\n",
+        5,
+        "`update_swarm` changes nothing; write one of task_history_limit, snapshot_interval",
+    ),
+    "a snapshot interval is a number of entries": (
+        "timeline:\n  - {at: 5s, update_swarm: default, snapshot_interval: 5s}\n",
+        5,
+        "`5s` is no whole number; write one such as 100",
+    ),
     # keys and verbs
     "did you mean a key": ("expect:\n  - {service: web, running: 6, withn: 5s}\n", 5, "did you mean `within`?"),
     "did you mean a verb": ("timeline:\n  - {at: 5s, crahs: w1}\n", 5, "did you mean `crash`?"),
     "did you mean a key at the top": ("timelin: []\n", 4, "did you mean `timeline`?"),
     "an unknown key at the top": ("foo: 1\n", 4, "unknown key `foo` in the scenario; its keys are"),
-    "an unknown verb": ("timeline:\n  - {at: 5s, explode: w1}\n", 5, "unknown verb `explode`; there are create"),
+    "an unknown verb": ("timeline:\n  - {at: 5s, combust: w1}\n", 5, "unknown verb `combust`; there are create"),
     "two verbs": ("timeline:\n  - {at: 5s, crash: w1, drain: w2}\n", 5, "an entry has one verb, write two entries"),
     "no verb": ("timeline:\n  - {at: 5s}\n", 5, "an entry needs a verb"),
     "no moment": ("timeline:\n  - {crash: w1}\n", 5, "`at` is missing in `crash`; write at: 10s"),
@@ -96,7 +134,37 @@ AFTER_HEAD: dict[str, tuple[str, int, str]] = {
         "`done` is no state of an update; write none, updating",
     ),
     "freeze is not yet": ("timeline:\n  - {at: 5s, freeze: w1}\n", 5, "`freeze` is not yet a verb"),
-    "deploy is not yet": ("timeline:\n  - {at: 5s, deploy: shop.yml}\n", 5, "`deploy` is not yet a verb"),
+    "a stack file that is not there": (
+        "timeline:\n  - {at: 5s, deploy: shop.yml}\n",
+        5,
+        "`deploy`: shop.yml: no such file; write the path of a stack file, from this file on",
+    ),
+    "a deploy without a file": (
+        "timeline:\n  - {at: 5s, deploy: }\n",
+        5,
+        "`deploy`: `None` is no stack file; write shop.yml",
+    ),
+    "another way to resolve images": (
+        "timeline:\n  - {at: 5s, deploy: shop.yml, resolve_image: sometimes}\n",
+        5,
+        "`resolve_image`: Invalid option sometimes for flag --resolve-image; write always, changed, never",
+    ),
+    "variables of a deploy that are a list": (
+        "timeline:\n  - {at: 5s, deploy: shop.yml, env: [TAG=2]}\n",
+        5,
+        "`env`: variables are a mapping of texts; write env: {TAG: '1.28'}",
+    ),
+    "a stack that nobody deploys": (
+        "timeline:\n  - {at: 5s, remove_stack: shop}\n",
+        5,
+        "`remove_stack`: unknown stack `shop`; the file has no stack",
+    ),
+    "a node that leaves via another": (
+        "timeline:\n  - {at: 5s, leave: w1, via: m1}\n",
+        5,
+        "`leave` is said to the node itself, and no manager is asked; leave `via` out",
+    ),
+    "a node that leaves and is not there": ("timeline:\n  - {at: 5s, leave: w9}\n", 5, "`leave`: unknown node `w9`"),
     "labels of no kind": (
         "timeline:\n  - {at: 5s, label: w1, labels: zone}\n",
         5,
