@@ -2,7 +2,7 @@
 
 A *machine* is a piece of Docker's software (a Raft node, a scheduler, an agent): a plain object that takes
 stimuli and gives effects through an `Outbox`. It knows no SimPy, no clock but `out.now`, no dice but
-`out.rng`. One driver (`sim.host`) owns each machine and makes its effects happen.
+`out.rng`. One driver (`sim.driver`) owns each machine and makes its effects happen.
 
 Stimuli are method calls; each may return a generator (a handler that waits):
 
@@ -125,7 +125,7 @@ class Batch(NamedTuple):
 
 
 class Execute(NamedTuple):
-    """Ask the node's container engine (or another performer registered by node.py) to do something."""
+    """Ask the node's container engine (or another performer registered by `node.body`) to do something."""
 
     command: Any
 
@@ -157,7 +157,7 @@ class Machine:
 
 
 class Outbox:
-    """What a machine may do. The driver's implementation is `sim.host.DriverOutbox`."""
+    """What a machine may do. The driver's implementation is `sim.driver.DriverOutbox`."""
 
     now: Micros
     """The host's clock."""

@@ -1,6 +1,6 @@
 """The certificate authority of the leader: gives a joining node its id, its role and its certificate.
 
-SwarmKit ca/server.go; reference/cluster.md 2.9, S-02. The token decides the role of a newcomer; a renewal gets the
+SwarmKit ca/server.go. The token decides the role of a newcomer; a renewal gets the
 role that the store says, whoever asks. An issuance costs two proposals: PENDING (or RENEW) is written on request,
 ISSUED when the store's event asks for the signature. Keys and bytes are not modelled, but who can sign is (`signing`).
 """

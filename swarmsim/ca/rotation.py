@@ -1,6 +1,6 @@
 """Rotation of the root: makes every node get a certificate of the next root, then makes that the present one.
 
-SwarmKit ca/reconciler.go `rootRotationReconciler`; reference/cluster.md 2.9, S-13. A node has converged when the issuer
+SwarmKit ca/reconciler.go `rootRotationReconciler`. A node has converged when the issuer
 that it *reports* (its description's TLS info) is the next root; so one that is down, or does not report, holds the
 rotation up until it comes back or is removed. Every three seconds thirty nodes are told to renew, by ROTATE in their
 certificate's status. When all have, one write ends it: the next root is the root, and there are new join tokens.

@@ -1,4 +1,4 @@
-"""The two rules that make machines sound, and what else a driver owes its machine (`sim.host`, `machine`)."""
+"""The two rules that make machines sound, and what else a driver owes its machine (`sim.driver`, `machine`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import simpy
 
 from swarmsim.errors import ApiError, LeadershipLost
 from swarmsim.machine import Address, Call, Handler, Machine, Outbox, Update
-from swarmsim.sim.host import Failure, performer
+from swarmsim.sim.driver import Failure, performer
 from swarmsim.trace.events import HostCrashed, NodeRegistered, RunEnded
 from tests.sim.world import Script, World, always
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swarmsim.machine import Handler, Outbox
-from swarmsim.sim.host import Driver
+from swarmsim.sim.driver import Driver
 from swarmsim.trace.events import FaultStarted, HostCrashed, RunEnded
 from tests.sim.world import Script, World, always
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from swarmsim.machine import Address, Call, Handler, Machine, Outbox
 from swarmsim.sim.clock import Clock
-from swarmsim.sim.host import Driver, Host
+from swarmsim.sim.driver import Driver
+from swarmsim.sim.host import Host
 from swarmsim.sim.network import Network
 from swarmsim.trace.recorder import Trace
 
