@@ -16,6 +16,7 @@ import simpy
 from .ablation import must_be_exact, of_raft
 from .api.ids import new_id
 from .api.objects import (
+    LINUX,
     Certificate,
     Network,
     NetworkAttachment,
@@ -24,7 +25,7 @@ from .api.objects import (
     NodeDescription,
     NodeStatus,
 )
-from .api.specs import ClusterSpec, NetworkSpec, NodeSpec, Resources
+from .api.specs import ClusterSpec, GenericResource, NetworkSpec, NodeSpec, Platform, Resources
 from .api.states import Availability, NodeRole, NodeState
 from .ca.root import first_root
 from .errors import ApiError
@@ -36,8 +37,9 @@ from .node import SWARM_STATE, Formed, Identity, Join, RaftServer, SwarmNode
 from .raft.raft import RawNode
 from .sim import rng
 from .sim.clock import Clock
+from .sim.driver import Driver, Failure
 from .sim.engine import Container, Engine
-from .sim.host import Driver, Failure, Host
+from .sim.host import Host
 from .sim.links import Latency, Way
 from .sim.network import Network as Wires
 from .store import MemoryStore
@@ -75,6 +77,9 @@ class HostSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     availability: Availability = Availability.ACTIVE
     csi: tuple[NodeCsiInfo, ...] = ()
+    platform: Platform = LINUX
+    generic: tuple[GenericResource, ...] = ()
+    engine_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -237,9 +242,10 @@ class Cluster:
         limit = self.env.now + LEAVE_LIMIT
         while node.engine.containers and self.env.now < limit and host.up:
             yield simpy.Timeout(self.env, POLL)
-        if host.up:
-            node.end_leaving(seq)
-            self.trace.record(DiskWiped(name, SWARM_STATE), self.env.now, seq)
+        if not host.up:  # what it knows of the swarm is on its disk still
+            raise ApiError("Unavailable", "error during connect: the engine went away")
+        node.end_leaving(seq)
+        self.trace.record(DiskWiped(name, SWARM_STATE), self.env.now, seq)
 
     def await_ready(self, name: str, within: Micros = 60_000_000) -> None:
         """Let time pass until the node is READY, a manager also a member of the Raft group."""
@@ -332,7 +338,8 @@ class Cluster:
 
 
 def _description(h: HostSpec) -> NodeDescription:
-    return NodeDescription(h.name, resources=Resources(round(h.cpus * 1e9), h.memory), csi=h.csi)
+    resources = Resources(round(h.cpus * 1e9), h.memory, h.generic)
+    return NodeDescription(h.name, h.platform, resources, h.engine_labels, csi=h.csi)
 
 
 def _address(index: int) -> str:

@@ -64,6 +64,8 @@ STAND_IN = b"\n"
 
 #: Networks that every daemon has; they are not created, and have no aliases.
 _PREDEFINED = ("host", "bridge", "none")
+#: The network of the host itself, by which the containers of each host reach the world outside.
+_GATEWAY = "docker_gwbridge"
 #: Drivers of networks that one daemon has for itself.
 _LOCAL_DRIVERS = ("bridge", "host", "none", "macvlan", "ipvlan", "null")
 
@@ -151,6 +153,9 @@ class Converter:
             self.tell(("networks", name), f"{text}, such as those created with the overlay driver; write another one")
         if called in (*_PREDEFINED, "ingress"):
             return None
+        if called == _GATEWAY:
+            text = f'network "{called}" is declared as external, but it is not in the right scope: "local"'
+            self.tell(("networks", name), f'{text} instead of "swarm"; write a network of driver overlay')
         self.external["network"][called] = None
         self.warn(f"network {called} is external: taken to be there, an attachable overlay network")
         return NetworkSpec(called, attachable=True)
@@ -239,6 +244,9 @@ class _Service:
 
     def spec(self) -> ServiceSpec:
         labels = self.all.naming.labels(self.deploy.get("labels"))
+        if self.deploy.get("mode") in ("replicated-job", "global-job") and "run" not in (self.words.get("x-sim") or {}):
+            text = "is a job, and its containers do not end by themselves; write x-sim: {run: 10s}"
+            self.all.warn(f"service {self.name} {text}")
         if self.all.naming.stack:
             labels = dict(sorted({**labels, IMAGE: self.words.get("image") or ""}.items()))
         return ServiceSpec(

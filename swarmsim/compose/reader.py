@@ -1,7 +1,7 @@
 """YAML with line numbers, for stack files and scenario files: plain data, and the line of every key path.
 
 Scanning and parsing are ruamel.yaml's; what a text means is ours, for it must be what Docker's YAML makes of it
-(gopkg.in/yaml.v3 `resolve`; reference/compose.md 4.2): only true and false are booleans, `0440` and `0o440` are octal,
+(gopkg.in/yaml.v3 `resolve`): only true and false are booleans, `0440` and `0o440` are octal,
 `22:22` is a text, `1_000` a number. Scenario files (version "1.2") are read by the same table, because Compose's words
 stand in them too; they differ in two things: more than one document is an error, where Docker reads the first and
 drops the rest, and a date stays a text, where Docker makes a moment of it.

@@ -49,6 +49,8 @@ DEPLOYS: dict[str, tuple[list[str], dict[str, str], list[str]]] = {
     "ci": (["ci.yml"], {"FORGE_TAG": "1.22", "SECRET_KEY": "from the environment"}, []),
     "batch": (["batch.yml"], {}, []),
     "legacy": (["legacy.yml"], {}, []),
+    "relay": (["relay.yml"], {}, []),
+    "watch": (["watch.yml"], {"BOARD_VERSION": "10", "HOST": "example.com"}, ["store_token"]),
     "shop": (["shop.yml"], {}, []),
     "shop-test": (["shop.yml", "shop.override.yml"], {"SHOP_TAG": "43"}, []),
 }

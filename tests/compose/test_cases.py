@@ -373,6 +373,16 @@ def test_said(fragment: str, wanted: list[str], tmp_path: Path) -> None:
 # ---- networks, files, several files ----------------------------------------------------------------------
 
 
+def test_a_network_of_one_host_is_not_in_the_right_scope(tmp_path: Path) -> None:
+    """S-037: the one network of that kind that every engine has."""
+    said = words(tmp_path, "networks: [n]", "networks: {n: {external: true, name: docker_gwbridge}}")
+
+    assert said.startswith(
+        'network "docker_gwbridge" is declared as external, but it is not in the right scope: '
+        '"local" instead of "swarm"'
+    )
+
+
 def test_an_external_network_is_taken_to_be_there(tmp_path: Path) -> None:
     """S-037: Docker asks the manager; here it is made beforehand, for the simulated cluster is new."""
     stack = load(tmp_path, text_of("networks: [n]", "networks: {n: {external: true}, unused: {external: true}}"))

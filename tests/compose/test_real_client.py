@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from swarmsim.errors import ScenarioError
 from tests.compose import received
 from tests.compose.mutants import PATHS, WHOLE
 from tests.compose.real_client import FRAGMENT_ENV, FRAGMENT_THERE, Manager, fragments, side_files, version
+from tests.compose.real_stack import AGAIN, record
 
 pytestmark = pytest.mark.skipif(not version().startswith("28."), reason="no docker client of version 28 here")
 
@@ -125,3 +127,15 @@ def test_what_it_sends_for_a_fragment(index: int, manager: Manager, tmp_path: Pa
     ):
         own = [spec for spec in made if spec.name not in stack.external[kind]]
         assert sorted(own, key=lambda spec: spec.name) == [receive(body) for body in real.created[f"{kind}s"]]
+
+
+def test_a_stack_deployed_again_and_removed() -> None:
+    """S-050: what was recorded is what it says; services come in random order, and so do their ids."""
+    recorded = json.loads(AGAIN.read_text())
+
+    for now, then in zip(record(), recorded, strict=True):
+        assert unordered(now) == unordered(then)
+
+
+def unordered(done: dict[str, Any]) -> Any:
+    return [done["code"], *(sorted(re.sub(r"id: [^)]*", "id", line) for line in done[key]) for key in ("out", "err"))]

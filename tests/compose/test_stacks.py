@@ -1,4 +1,4 @@
-"""Ten stack files as people write them: what they become, and that the real client sends the same.
+"""A dozen stack files as people write them: what they become, and that the real client sends the same.
 
 `recorded/` holds what Docker's own client 28.2.2 sent for these files (`real_client.py`).
 """

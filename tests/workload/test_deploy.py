@@ -15,6 +15,7 @@ import pytest
 import swarmsim
 from swarmsim.api.objects import Config, Network, Secret, Service
 from swarmsim.api.states import TaskState
+from swarmsim.errors import ScenarioError
 from swarmsim.trace.events import ClientSaid, ContainerStarted, StepAnswered
 from tests.compose.real_stack import AGAIN, COMMANDS, FILES, FIRST, SECOND
 
@@ -408,3 +409,56 @@ def test_a_run_with_deploys_is_the_same_twice(tmp_path: Path) -> None:
     digests = {run(tmp_path, {"st.yml": FIRST, "st2.yml": SECOND}, *entries, stack="st.yml").digest for _ in range(2)}
 
     assert len(digests) == 1
+
+
+# ---- mistakes are told before the run ------------------------------------------------------------------------
+
+
+def mistakes(folder: Path, files: dict[str, str], *timeline: dict[str, Any], **words: Any) -> list[str]:
+    with pytest.raises(ScenarioError) as caught:
+        run(folder, files, *timeline, **words)
+    return [problem.text for problem in caught.value.problems]
+
+
+def test_a_mistake_in_a_later_stack_file_has_its_own_file_and_line(tmp_path: Path) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        run(
+            tmp_path, {"st.yml": FIRST, "bad.yml": "services:\n  a: {imge: x}\n"}, {"deploy": "bad.yml"}, stack="st.yml"
+        )
+
+    assert [(Path(p.file).name, p.line) for p in caught.value.problems] == [("bad.yml", 2)]
+    assert "services.a Additional property imge is not allowed" in str(caught.value)
+
+
+def test_what_a_deploy_brings_is_not_created_by_hand(tmp_path: Path) -> None:
+    (text,) = mistakes(
+        tmp_path, {"st.yml": FIRST, "st2.yml": SECOND}, {"deploy": "st2.yml"}, {"create": "new"}, stack="st.yml"
+    )
+
+    assert text == "`create`: st_new comes with a `deploy`; write it under services:, or leave this out"
+
+
+def test_an_update_must_fit_one_of_the_files_that_a_service_is_deployed_from(tmp_path: Path) -> None:
+    files = {"st.yml": FIRST, "st2.yml": SECOND.replace("{front: {}}", "{front: {}, back: {}}")}
+    update = {"update": "web", "networks": ["back"]}
+
+    result = run(tmp_path, files, {"deploy": "st2.yml", "stack": "st"}, update, stack="st.yml")
+
+    assert refusal(result, "update") == ""
+    (text,) = mistakes(tmp_path, files, {"deploy": "st.yml"}, update, stack="st.yml")
+    assert text.startswith('service web: undefined network "back"')
+
+
+def test_an_update_that_comes_before_the_file_that_it_fits_is_refused(tmp_path: Path) -> None:
+    files = {"st.yml": FIRST, "st2.yml": SECOND.replace("{front: {}}", "{front: {}, back: {}}")}
+    early = {"update": "web", "networks": ["back"], "refused": 'undefined network "back"'}
+
+    assert run(tmp_path, files, early, {"deploy": "st2.yml", "stack": "st"}, stack="st.yml").passed
+
+
+def test_stacks_are_known_by_name(tmp_path: Path) -> None:
+    (text,) = mistakes(tmp_path, {"st.yml": FIRST}, {"remove_stack": "shop"}, stack="st.yml")
+
+    assert text == "`remove_stack`: unknown stack `shop`; the stacks are st"
+    (text,) = mistakes(tmp_path, {"st.yml": FIRST}, {"deploy": "st.yml", "stack": "a b"}, stack="st.yml")
+    assert text == "`a b` is no name of a stack; write letters, digits, - and _"
