@@ -1,6 +1,6 @@
 """The key manager: keys for gossip and for the encrypted data plane, three of each, the oldest replaced every 12 hours.
 
-SwarmKit manager/keymanager/keymanager.go; reference/cluster.md 2.11. The clock starts anew with each leader. Which key
+SwarmKit manager/keymanager/keymanager.go. The clock starts anew with each leader. Which key
 is which matters here, its bytes do not. Agents are told in their session messages.
 """
 

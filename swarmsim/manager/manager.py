@@ -1,6 +1,6 @@
 """A manager: the leader's components begin and end with leadership.
 
-SwarmKit manager/manager.go; reference/cluster.md 2.4. On gaining leadership one transaction makes sure that the default
+SwarmKit manager/manager.go. On gaining leadership one transaction makes sure that the default
 cluster object, the own node and the predefined networks exist, then the components start; on losing it they are
 stopped one by one.
 """

@@ -1,7 +1,7 @@
 """Who belongs to the Raft group: joining, leaving, handing over the leadership.
 
 SwarmKit manager/state/raft/raft.go `Join`, `Leave`, `removeMember`, `TransferLeadership`, and membership/cluster.go;
-reference/cluster.md 2.1. Only the leader changes members, one change at a time. `raft_node` holds one `Membership`,
+Only the leader changes members, one change at a time. `raft_node` holds one `Membership`,
 asks it who is who, and hands it the requests of the service RaftMembership.
 """
 

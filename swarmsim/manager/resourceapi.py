@@ -1,6 +1,6 @@
 """The resource API: a node's own container, that is no task of the swarm, joins an attachable network.
 
-SwarmKit manager/resourceapi/allocator.go; reference/cluster.md 2.14, S-19. The attachment is a task that is bound to
+SwarmKit manager/resourceapi/allocator.go. The attachment is a task that is bound to
 the caller's node from the start, so that the allocator gives it addresses, the scheduler confirms it, and the node is
 told of them like of any task. A service of its own in the original, served here beside the control API; other than
 there, a node that is no manager may ask.

@@ -1,6 +1,6 @@
 """The role manager: makes a node's role, and the Raft group, follow the role that is desired.
 
-SwarmKit manager/role_manager.go; reference/cluster.md 2.5. Promotion: the role is written at once, and the node joins
+SwarmKit manager/role_manager.go. Promotion: the role is written at once, and the node joins
 the group by itself. Demotion: first out of the group, if that loses no quorum; the role follows on the next event or
 tick that finds it out. A leader that is demoted hands over, and its successor removes it.
 """

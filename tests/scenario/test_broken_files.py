@@ -336,6 +336,21 @@ WHOLE: dict[str, tuple[str, int, str]] = {
     "memory without unit": ("cluster:\n  managers: 1\n  defaults: {memory: 8}\n", 3, "has no unit; write 8GiB"),
     "no cpus": ("cluster:\n  managers: 1\n  defaults: {cpus: 0}\n", 3, "is no number of CPUs"),
     "labels that are a list": ("cluster:\n  managers: 1\n  defaults: {labels: [a]}\n", 3, "labels are a mapping"),
+    "a platform without its second half": (
+        "cluster:\n  managers: 1\n  nodes: {m1: {platform: linux}}\n",
+        3,
+        "`linux` is no platform; write linux/aarch64 or windows/x86_64",
+    ),
+    "a generic resource without a value": (
+        "cluster:\n  managers: 1\n  defaults: {generic_resources: [gpu]}\n",
+        3,
+        "write [gpu=2] or [gpu=a, gpu=b]",
+    ),
+    "a generic resource that is a number and a name": (
+        "cluster:\n  managers: 1\n  defaults: {generic_resources: [gpu=2, gpu=a]}\n",
+        3,
+        "write [gpu=2] or [gpu=a, gpu=b]",
+    ),
     "an unknown network": ("cluster: {managers: 1, network: moon}\n", 1, "write lan, wan or {latency"),
     "an unknown availability": ("cluster:\n  managers: 1\n  nodes: {m1: {availability: off}}\n", 3, "active, pause"),
     "an election of no ticks": ("cluster:\n  managers: 1\n  swarm: {election_tick: 0}\n", 3, "a whole number from 2"),

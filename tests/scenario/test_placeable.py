@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from swarmsim.api.specs import ContainerSpec, Placement, ServiceSpec, TaskSpec
+from swarmsim.api.specs import ContainerSpec, Placement, Platform, ServiceSpec, TaskSpec
 from swarmsim.scenario.placeable import unmet
 from swarmsim.scenario.schema import HostWords
 
-HOSTS = [HostWords("m1", "manager"), HostWords("w1", "worker", labels={"zone": "a"}), HostWords("w2", "worker")]
+HOSTS = [
+    HostWords("m1", "manager"),
+    HostWords("w1", "worker", labels={"zone": "a"}),
+    HostWords("w2", "worker", platform=Platform("linux", "aarch64"), engine_labels={"disk": "ssd"}),
+]
 
 
 def warned(*constraints: str) -> list[str]:
@@ -18,7 +22,14 @@ def warned(*constraints: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "constraints",
-    [(), ("node.labels.zone == a",), ("node.role == manager",), ("node.hostname != m1",), ("node.labels.zone != b",)],
+    [
+        (),
+        ("node.labels.zone == a",),
+        ("node.role == manager",),
+        ("node.hostname != m1",),
+        ("node.labels.zone != b",),
+        ("engine.labels.disk == ssd", "node.platform.arch == aarch64"),
+    ],
 )
 def test_what_some_node_meets_is_not_told(constraints: tuple[str, ...]) -> None:
     assert warned(*constraints) == []

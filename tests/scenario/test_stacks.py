@@ -1,4 +1,4 @@
-"""Ten stack files in the forms that public ones have: deployed on 3 managers and 5 workers, and a worker dies.
+"""Twelve stack files in the forms that public ones have: deployed on 3 managers and 5 workers, and a worker dies.
 
 The files are those of tests/compose/stacks. Each gets the labels, host names and variables that it needs; what then
 converges does so again after the crash, and what cannot says why in the scheduler's words.
@@ -47,6 +47,8 @@ NEEDS = {
     ),
     "monitoring": Needs({"w2": {"disk": "ssd"}}, env={"ADMIN_USER": "admin"}),
     "polls": Needs(),
+    "relay": Needs({"w1..w2": {"rack": "a"}, "w3..w5": {"rack": "b"}}),
+    "watch": Needs({"w2": {"disk": "ssd"}}, env={"BOARD_VERSION": "10", "HOST": "example.com"}),
     "shop": Needs({"w2..w5": {"storage": "true"}}, env={"SHOP_TAG": "2.1"}),
 }
 
@@ -63,7 +65,7 @@ def deployed(name: str) -> swarmsim.Result:
     return swarmsim.run(scenario, seed=1)
 
 
-def test_there_are_ten_from_four_services_to_thirty_four() -> None:
+def test_there_are_a_dozen_from_four_services_to_thirty_four() -> None:
     assert sorted(NEEDS) == sorted(p.stem for p in STACKS.glob("*.yml") if not p.stem.endswith(".override"))
     sizes = [len(swarmsim.Scenario(cluster={"managers": 1}, **_stack(name)).services) for name in NEEDS]
     assert (min(sizes), max(sizes)) == (4, 34)

@@ -233,6 +233,21 @@ def test_a_node_that_has_not_described_itself_has_no_platform() -> None:
     assert swarm.error("t") == "no suitable node (unsupported platform on 1 node)"
 
 
+def test_an_unknown_platform_matches_nothing_not_even_wildcards() -> None:
+    """Rule 14.4 (5): the node's platform must be known."""
+    swarm = swarm_with(node("n", platform=Platform()), task("t", spec(platforms=(Platform("", ""),))))
+
+    assert swarm.error("t") == "no suitable node (unsupported platform on 1 node)"
+
+
+def test_a_platform_with_an_empty_part_matches_any() -> None:
+    swarm = swarm_with(
+        node("n1", platform=Platform("linux", "arm64")), task("t", spec(platforms=(Platform("linux", ""),)))
+    )
+
+    assert swarm.where("t") == "n1"
+
+
 # -- host ports --
 def test_a_host_port_is_taken_once_on_a_node() -> None:
     """O-229 (TestSchedulerHostPort): the same number of another protocol is another port."""

@@ -23,6 +23,9 @@ def names(kind: str, *of_kind: str) -> GenericResource:
         ("orange=red,orange=green,orange=blue", (names("orange", "red", "green", "blue"),)),  # O-257
         ("orange=red,orange=green,orange=blue,apple=3", (names("orange", "red", "green", "blue"), count("apple", 3))),
         ("apple=0", (count("apple", 0),)),
+        (" apple = 3 ", (count("apple", 3),)),
+        ("apple=+3", (count("apple", 3),)),
+        ("apple=9223372036854775808", (names("apple", "9223372036854775808"),)),  # one more than 64 bits hold
     ],
 )
 def test_one_integer_is_a_count_and_texts_are_names(text: str, parsed: tuple[GenericResource, ...]) -> None:
