@@ -15,7 +15,7 @@ The map of the code, from the top; imports point down only (contracts in `pyproj
     compose/       a stack file as Docker reads it        faults/    what goes wrong, one file a family
     workload/      what operators do, one file a step     checks/    was it right, from the trace alone
     plots/         what it looked like                    cluster.py hosts, nodes, network, trace: who leads now
-    node.py        one swarm node: which machines it runs
+    node/          one swarm node: which machines it runs
     ablation.py    rules switched off: the registry, and what stands in a rule's place
     sim/           bodies: host and driver, network, disk, container engine, random streams
     manager/       brains: raft_node/, proposer, proxy, controlapi, orchestrator/, allocator/, scheduler/, dispatcher/

@@ -82,13 +82,26 @@ def run(
     stand_in: Annotated[
         bool, typer.Option("--stand-in", help="Take files that a stack file names, and that are missing, as empty.")
     ] = False,
+    over: Annotated[
+        list[str] | None, typer.Option("-c", "--over", metavar="FILE", help="One more stack file, over the first.")
+    ] = None,
+    stack: Annotated[
+        str, typer.Option(metavar="NAME", help="The stack's name; default: the stack file's, without its ending.")
+    ] = "",
+    deploy: Annotated[
+        list[str] | None, typer.Option(metavar="FILE@AT", help="Deploy the stack again, such as shop.v2.yml@30s.")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="What is deployed again removes services that its file has no more.")
+    ] = False,
     why: Annotated[
         list[str] | None,
         typer.Option(metavar="TASK", help="First, why such a task is where it is: web.3, or an id."),
     ] = None,
 ) -> int:
     """Run a scenario, or a stack file on a plain cluster, and say what held."""
-    plain = Plain(managers, workers, label or [], env or [], stand_in)
+    again = Again(over or [], stack, deploy or [], prune)
+    plain = Plain(managers, workers, label or [], env or [], stand_in, again)
     scenario = _load(file, crash or [], plain)
     from .scenario.runner import run as run_scenario
 
@@ -111,6 +124,38 @@ def _say_why(result: Result, tasks: list[str]) -> None:
         print(f"{why(result.trace, task)}\n")
 
 
+class Again(NamedTuple):
+    """What is deployed besides a stack file: files over it, and files that follow it."""
+
+    over: list[str]
+    stack: str
+    deploys: list[str]
+    prune: bool
+
+    def entries(self, first: str) -> list[dict[str, Any]]:
+        from .scenario.loader import beside
+
+        if self.prune and not self.deploys:
+            raise SwarmsimError("--prune belongs to --deploy; write for instance --deploy shop.v2.yml@30s --prune")
+        found = []
+        for n, text in enumerate(self.deploys, 1):
+            file, at, moment = text.rpartition("@")
+            if not file or not at or not moment.strip():
+                raise SwarmsimError(f"--deploy: `{text}` is not FILE@AT; write for instance shop.v2.yml@30s")
+            prune = {"prune": True} if self.prune else {}
+            found.append({"at": moment.strip(), "name": f"deploy-{n}", "deploy": beside(file, first), **prune})
+        return found
+
+    def options(self) -> list[str]:
+        out = [f"-c {shlex.quote(file)}" for file in self.over]
+        out += [f"--stack {shlex.quote(self.stack)}"] if self.stack else []
+        out += [f"--deploy {shlex.quote(text)}" for text in self.deploys]
+        return [*out, "--prune"] if self.prune else out
+
+
+NOTHING_MORE = Again([], "", [], False)
+
+
 class Plain(NamedTuple):
     """The plain cluster that a stack file is deployed on, and what the file needs beside it."""
 
@@ -119,6 +164,7 @@ class Plain(NamedTuple):
     labels: list[str]
     env: list[str]
     stand_in: bool
+    again: Again = NOTHING_MORE
 
     @property
     def given(self) -> bool:
@@ -139,7 +185,8 @@ class Plain(NamedTuple):
             if not name.strip() or not equals:
                 raise SwarmsimError(f"--env: `{text}` is not NAME=VALUE; write for instance TAG=1.4")
             env[name.strip()] = value
-        return {"nodes": nodes, "env": env, "stand_in": self.stand_in}
+        again = {"over": self.again.over, "stack": self.again.stack}
+        return {"nodes": nodes, "env": env, "stand_in": self.stand_in, **again}
 
     def options(self) -> list[str]:
         """As they must be given again."""
@@ -147,7 +194,7 @@ class Plain(NamedTuple):
         out = [f"--{what} {n}" for what, n in sizes if n not in (None, 3)]
         out += [f"--label {shlex.quote(text)}" for text in self.labels]
         out += [f"--env {shlex.quote(text)}" for text in self.env]
-        return [*out, "--stand-in"] if self.stand_in else out
+        return [*out, *["--stand-in"] * self.stand_in, *self.again.options()]
 
 
 def _load(file: str, crashes: list[str], plain: Plain) -> Scenario:
@@ -158,11 +205,13 @@ def _load(file: str, crashes: list[str], plain: Plain) -> Scenario:
     options = [f"--crash {shlex.quote(text)}" for text in crashes]
     if is_stack(file):
         managers, workers = (3 if n is None else n for n in plain[:2])
+        extra += plain.again.entries(file)
         scenario = load_stack_file(file, managers, workers, timeline=extra, **plain.words())
         options += plain.options()
     else:
         if plain.given:
-            text = "--managers, --workers, --label, --env and --stand-in are for stack files"
+            which = "--managers, --workers, --label, --env, --stand-in, -c, --stack, --deploy and --prune"
+            text = f"{which} are for stack files"
             raise SwarmsimError(f"{text}; a scenario says its own cluster and `stack`")
         scenario = load(file, more=extra)
     scenario.options = " ".join(options)
@@ -328,6 +377,10 @@ def _telling() -> Callable[[str, int, int], None] | None:
 @app.command()
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILES", help="Scenarios, stack files, folders.")],
+    env: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable for the stack files.")] = None,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="Take files that stack files name, and that are missing, as empty.")
+    ] = False,
 ) -> int:
     """Find everything that is wrong in files, without running them."""
     from .scenario import suite
@@ -339,7 +392,8 @@ def validate(
     bad = 0
     for file in [*scenarios, *stacks]:
         try:
-            scenario = load_stack_file(file, 3, 3) if file in stacks else load(file)
+            plain = Plain(3, 3, [], env or [], stand_in)
+            scenario = load_stack_file(file, 3, 3, **plain.words()) if file in stacks else load(file)
         except SwarmsimError as error:
             print(error, file=sys.stderr)
             bad += 1

@@ -1,6 +1,6 @@
 """A leader without a cluster: machines, one store, a virtual clock, and commits that take `commit_latency`.
 
-What `sim.host` and `manager.proposer` do for a real run, in one page, for tests of leader-only machines: a
+What `sim.driver` and `manager.proposer` do for a real run, in one page, for tests of leader-only machines: a
 transaction is run on the store, applied at the next index, and told to every machine as one `Committed`
 message. Machines are served in the order in which they were added; a machine whose main handler waits keeps
 its inbox closed; handlers begun with `out.start` wait beside it.

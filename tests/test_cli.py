@@ -223,6 +223,59 @@ services:
     assert out[-1] == "again: swarmsim run needy.yml --label w1..w2:zone=a --env TAG=1.27 --stand-in --seed 1"
 
 
+def test_a_stack_is_deployed_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """S-050: the second file has another image, and one service less, which goes with `--prune`."""
+    (folder / "two.yml").write_text("services: {web: {image: 'nginx:1'}, old: {image: redis}}")
+    (folder / "two.v2.yml").write_text("services: {web: {image: 'nginx:2'}}")
+    options = ["--deploy", "two.v2.yml@20s", "--prune", "--stack", "shop"]
+
+    code = cli.main(["run", "two.yml", "--out", "", *options])
+
+    out = "\n".join(lines_of(capsys))
+    assert code == 0
+    assert "> deploy shop: two.v2.yml, prune (deploy-1)" in out
+    assert "Removing service shop_old" in out
+    assert "Updating service shop_web" in out
+    assert out.endswith("again: swarmsim run two.yml --stack shop --deploy two.v2.yml@20s --prune --seed 1")
+
+
+def test_files_lie_over_a_stack_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "over").mkdir()
+    (folder / "over" / "more.yml").write_text("services: {web: {deploy: {replicas: 7}}}")
+
+    code = cli.main(["run", "stack.yml", "-c", "over/more.yml", "--out", ""])
+
+    out = "\n".join(lines_of(capsys))
+    assert code == 0
+    assert "stack_web ×7" in out
+    assert out.endswith("again: swarmsim run stack.yml -c over/more.yml --seed 1")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--deploy", "20s"], "--deploy: `20s` is not FILE@AT; write for instance shop.v2.yml@30s"),
+        (["--deploy", "nope.yml@20s"], "`deploy`: nope.yml: no such file"),
+        (["--deploy", "stack.yml@soon"], "`at`"),
+        (["--prune"], "--prune belongs to --deploy"),
+        (["-c", "nope.yml"], "nope.yml: no such file"),
+        (["--stack", "no name"], "`no name` is no name of a stack"),
+    ],
+)
+def test_what_cannot_be_deployed_again(
+    options: list[str], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", "stack.yml", "--out", "", *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_variables_are_given_to_validate_too(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "needy.yml").write_text("services: {a: {image: 'x:${TAG:?a tag}', env_file: missing.env}}")
+
+    assert cli.main(["validate", "needy.yml"]) == 2
+    assert cli.main(["validate", "needy.yml", "--env", "TAG=2", "--stand-in"]) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "entry"),
     [

@@ -77,7 +77,8 @@ class ConvergenceWatch:
 
     def __init__(self) -> None:
         self.services: dict[str, Watched] = {}
-        self.nodes: dict[str, NodeChanged] = {}
+        self.nodes: dict[str, NodeChanged] = {}  # by id: a host that left and joined again has two
+        self._on_host: dict[str, str] = {}  # the node that a host is, or was last
         self.leadership = Leadership()
         self.unplaced: dict[str, str] = {}  # task id -> the scheduler's words
         self._slots: dict[str, Slot] = {}  # task id -> its slot
@@ -141,17 +142,20 @@ class ConvergenceWatch:
     # -- what happens --
     def _node(self, recorded: Recorded) -> None:
         e: NodeChanged = recorded.event
-        was = self.nodes.get(e.node)
+        was = self.nodes.get(e.id)
         if e.action == "REMOVE":
-            self.nodes.pop(e.node, None)
+            self.nodes.pop(e.id, None)
         else:
-            self.nodes[e.node] = e
+            self.nodes[e.id] = e
+            if e.state is NodeState.READY:
+                self._on_host[e.node] = e.id
             if was is not None and _same(was, e):
                 return
-        self._dirty.update(self._by_node.get(e.node, {}))
+        for name in dict.fromkeys((e.id, e.node)):
+            self._dirty.update(self._by_node.get(name, {}))
         for service in self.services.values():
             if service.mode.startswith("global"):
-                self._dirty[self._slot(service, e.node)] = None
+                self._dirty[self._slot(service, e.id)] = None
 
     def _service(self, recorded: Recorded) -> None:
         e: ServiceChanged = recorded.event
@@ -249,7 +253,8 @@ class ConvergenceWatch:
         service = slot.service.event
         wanted = list(slot.tasks.values())
         meant = wanted[0].task if len(wanted) == 1 and service is not None else ""
-        extra = sum(task != meant and self._ready(node) for task, node in slot.containers.items())
+        running = slot.containers.items()
+        extra = sum(task != meant and self._ready(self._on_host.get(host, host)) for task, host in running)
         if service is None:
             return NOTHING, "", extra
         if service.mode.endswith("job"):
@@ -290,7 +295,8 @@ class ConvergenceWatch:
             return f"its task is on {task.node}, which is {self._node_said(task.node)}"
         if service.mode == "global" and not self._allowed(slot.key, service):
             return f"its task is still wanted on {task.node}, which is {self._node_said(task.node)}"
-        if slot.containers.get(task.task) != task.node:
+        known = self.nodes.get(task.node)
+        if slot.containers.get(task.task) != (task.node if known is None else known.node):
             return f"its container does not run on {task.node}, though managers say RUNNING"
         return ""
 
@@ -352,9 +358,8 @@ def _suits(constraints: tuple[str, ...], node: NodeChanged) -> bool:
         parsed = parse_constraints(constraints)
     except ConstraintError:
         return True  # as the global orchestrator: what cannot be parsed counts as none
-    return matches(
-        parsed, Subject(node.id, node.hostname, node.addr, node.role, node.os, node.arch, dict(node.labels), {})
-    )
+    labels, of_engine = dict(node.labels), dict(node.engine_labels)
+    return matches(parsed, Subject(node.id, node.hostname, node.addr, node.role, node.os, node.arch, labels, of_engine))
 
 
 def _fine(service: Watched) -> bool:

@@ -67,6 +67,7 @@ class History:
         self.began: dict[str, Micros] = {}  # entry -> when
         self.ended: dict[str, Micros] = {}
         self.hit: dict[str, tuple[str, ...]] = {}  # entry -> the nodes it hit
+        self._ids: dict[str, str] = {}  # host -> the id of the node that it is, or was last
         self._pending: dict[str, list[Pending]] = {}
         self._waiting: dict[str, tuple[str, Micros, str]] = {}  # task -> service, since, error
         self._task_states: dict[str, TaskState] = {}
@@ -103,6 +104,9 @@ class History:
     # -- nodes, containers, tasks --
     def _node(self, recorded: Recorded) -> None:
         e: NodeChanged = recorded.event
+        if self._ids.get(e.node, e.id) != e.id and e.state is not NodeState.READY:
+            return  # what that host was before it left, or lost its disk, and joined anew
+        self._ids[e.node] = e.id
         steps = self.node_states.get(e.node)
         if steps is None:
             steps = self.node_states[e.node] = Steps(None)

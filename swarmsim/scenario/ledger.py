@@ -168,6 +168,9 @@ class Ledger:
         self.history = History()
         self.services: dict[str, ServiceLedger] = {}
         self.nodes: dict[str, NodeLedger] = {}
+        self.former: dict[
+            str, NodeChanged
+        ] = {}  # by id: what hosts were before they joined anew
         self.tasks: dict[str, TaskLife] = {}
         self.containers: dict[str, str] = {}  # task -> node, of those that run after the last event
         self.restarts: dict[str, RestartScheduled] = {}  # by the task that replaces another
@@ -269,13 +272,23 @@ class Ledger:
             self._renamed(e)
         node = self._known(recorded)
         if node.event is not None and node.event.id != e.id and e.state is not NodeState.READY:
-            return  # what that host was before it lost its disk and joined anew
+            self._former(e)  # what that host was before it left, or lost its disk, and joined anew
+            return
+        if node.event is not None and node.event.id != e.id:
+            self._former(node.event)
+        self.former.pop(e.id, None)
         node.event = None if e.action == "REMOVE" else e
         node.manager = e.role is NodeRole.MANAGER
         if not node.manager:
             node.role.put(recorded.at, "")
         node.left = node.left or e.state is NodeState.DOWN or e.availability is Availability.DRAIN
         node.mark.put(recorded.at, {NodeState.DOWN: "D", NodeState.UNKNOWN: "?"}.get(e.state, ""))
+
+    def _former(self, e: NodeChanged) -> None:
+        if e.action == "REMOVE":
+            self.former.pop(e.id, None)
+        else:
+            self.former[e.id] = e
 
     def _renamed(self, e: NodeChanged) -> None:
         """A node that has its host's name by now, and was known by its id until it said so."""

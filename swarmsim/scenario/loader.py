@@ -150,16 +150,27 @@ def load_stack_file(
     nodes: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
     stand_in: bool = False,
+    over: Sequence[str] = (),
+    stack: str = "",
     **changes: Any,
 ) -> Scenario:
-    """A stack file by itself: deployed on a plain cluster (`swarmsim run shop.yml`)."""
+    """A stack file by itself: deployed on a plain cluster (`swarmsim run shop.yml`).
+
+    `over` are files that lie over it, `stack` is the stack's name (default: the file's, without its ending).
+    """
     cluster = {"managers": managers, "workers": workers, "nodes": dict(nodes or {})}
     words: dict[str, Any] = {"cluster": cluster, "name": Path(path).stem, "env": dict(env or {}), **changes}
     # Paths start at the file itself.
-    words["stack"] = {"file": Path(path).name, "name": stack_name(path), "stand_in": stand_in}
+    names = [beside(file, path) for file in (path, *over)]
+    words["stack"] = {"file": names, "name": stack or stack_name(path), "stand_in": stand_in}
     made = Scenario._of(words, path, lambda at: 0, "")
     made.warnings += unmet(made.stack.services, made.hosts)
     return made
+
+
+def beside(file: str, first: str) -> str:
+    """The path of a file, from the folder of the first one on."""
+    return os.path.relpath(file, Path(first).parent)
 
 
 def is_stack(path: str) -> bool:

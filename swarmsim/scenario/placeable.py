@@ -30,7 +30,8 @@ def unmet(services: Sequence[ServiceSpec], hosts: Sequence[HostWords]) -> list[s
 def _subject(host: HostWords) -> Subject:
     """As `api.constraints.of_node`; addresses, and ids other than names, are given when the cluster is built."""
     role = NodeRole.MANAGER if host.role == "manager" else NodeRole.WORKER
-    return Subject(host.name, host.name, "", role, "linux", "x86_64", host.labels, {})
+    platform = host.platform
+    return Subject(host.name, host.name, "", role, platform.os, platform.architecture, host.labels, host.engine_labels)
 
 
 def _advice(constraints: Sequence[Constraint], hosts: Sequence[HostWords]) -> str:

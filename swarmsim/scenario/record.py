@@ -34,10 +34,13 @@ _OF_NODES = ("drain", "pause", "activate", "join", "promote", "demote", "remove_
 def lines(trace: Trace, name: str) -> Iterator[str]:
     """The recording, a JSON object a line."""
     shown: dict[tuple[str, str], dict[str, Any]] = {}
+    called: dict[tuple[str, str], str] = {}  # what a task's line said first: slot 0 of a job has no node's name yet
     for recorded in trace:
         for fields in _fields(recorded, name):
             ident = fields.pop("_ident", None)
             if ident is not None:
+                if "id" in fields:
+                    fields["id"] = called.setdefault(ident, fields["id"])
                 if recorded.at == 0 and ident[0] == "node":
                     continue  # a recording begins when all are ready: a node's first change after that is news
                 if _same(shown.get(ident), fields):

@@ -176,7 +176,17 @@ def describe(scenario: Scenario) -> ClusterDescription:
     """`cluster:` as `swarmsim.cluster` takes it."""
     words = scenario.cluster
     hosts = tuple(
-        HostSpec(h.name, h.role, h.cpus, h.memory, h.labels, Availability[h.availability.upper()])
+        HostSpec(
+            h.name,
+            h.role,
+            h.cpus,
+            h.memory,
+            h.labels,
+            Availability[h.availability.upper()],
+            platform=h.platform,
+            generic=h.generic_resources,
+            engine_labels=h.engine_labels,
+        )
         for h in scenario.hosts
     )
     beat, election = numbers(words.raft, words.swarm.heartbeat_tick, words.swarm.election_tick)
@@ -191,7 +201,15 @@ def describe(scenario: Scenario) -> ClusterDescription:
         raft=words.raft.spec(scenario.behind),
     )
     like = HostWords("", "worker").under(words.defaults)
-    newcomer = HostSpec("", "worker", like.cpus, like.memory)
+    newcomer = HostSpec(
+        "",
+        "worker",
+        like.cpus,
+        like.memory,
+        platform=like.platform,
+        generic=like.generic_resources,
+        engine_labels=like.engine_labels,
+    )
     network = words.network
     return ClusterDescription(
         hosts,

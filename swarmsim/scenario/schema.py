@@ -13,9 +13,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from ..api.objects import LINUX
+from ..api.specs import GenericResource, Platform
 from ..api.states import TaskState, UpdateState
 from ..api.values import format_duration, parse_duration
+from ..errors import said
 from ..faults.base import Fault, Times, format_times
+from ..manager.scheduler import generic_resources
 from ..workload.base import Step, Text
 from . import moments
 from .moments import Moment
@@ -109,6 +113,22 @@ def _labels(value: Any) -> dict[str, str]:
     return {str(k): str(v).lower() if isinstance(v, bool) else str(v) for k, v in value.items()}
 
 
+def _platform(value: Any) -> Platform:
+    os, _, architecture = value.partition("/") if isinstance(value, str) else ("", "", "")
+    if not os or not architecture or "/" in architecture:
+        raise ValueError(f"`{value}` is no platform; write linux/aarch64 or windows/x86_64")
+    return Platform(os, architecture)
+
+
+def _generic(value: Any) -> tuple[GenericResource, ...]:
+    """As the engine's `node-generic-resources`: a kind with a number, or with each of its names."""
+    words = value if isinstance(value, list | tuple) else [value]
+    try:
+        return generic_resources.parse(",".join(map(str, words)))
+    except generic_resources.ParseError:
+        raise ValueError(f"{said(value)} is not possible; write [gpu=2] or [gpu=a, gpu=b]") from None
+
+
 def _name_or_count(least: int, most: int, thing: str, letter: str) -> Any:
     def parse(value: Any) -> tuple[str, ...]:
         if isinstance(value, int) and not isinstance(value, bool):
@@ -153,6 +173,10 @@ MomentWord = Annotated[
 SizeWord = Annotated[int, BeforeValidator(parse_size), WithJsonSchema({"type": "string", "examples": ["8GiB"]})]
 CpusWord = Annotated[float, BeforeValidator(_cpus), WithJsonSchema({"type": "number", "exclusiveMinimum": 0})]
 LabelsWord = Annotated[dict[str, str], BeforeValidator(_labels), WithJsonSchema({"type": "object"})]
+PlatformWord = Annotated[Platform, BeforeValidator(_platform), WithJsonSchema({"type": "string", "pattern": "/"})]
+GenericWord = Annotated[
+    tuple[Any, ...], BeforeValidator(_generic), WithJsonSchema({"type": "array", "items": {"type": "string"}})
+]
 ServiceWord = Annotated[Any, WithJsonSchema({"type": "string", "description": "a service's name"})]
 NodesWord = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array"}]})]
 _HOSTS = {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "string"}}]}
@@ -174,6 +198,9 @@ class NodeWords(Words):
     memory: SizeWord | None = None
     labels: LabelsWord | None = None
     availability: Literal["active", "pause", "drain"] | None = None
+    platform: PlatformWord | None = None
+    generic_resources: GenericWord | None = None
+    engine_labels: LabelsWord | None = None
 
 
 class SwarmWords(Words):
@@ -229,6 +256,9 @@ class HostWords:
     memory: int = 8 << 30
     labels: dict[str, str] = field(default_factory=dict)
     availability: str = "active"
+    platform: Platform = LINUX
+    generic_resources: tuple[GenericResource, ...] = ()
+    engine_labels: dict[str, str] = field(default_factory=dict)
 
     def under(self, words: NodeWords) -> HostWords:
         """Later lines win, labels are merged."""
@@ -239,6 +269,9 @@ class HostWords:
             self.memory if words.memory is None else words.memory,
             {**self.labels, **(words.labels or {})},
             words.availability or self.availability,
+            words.platform or self.platform,
+            self.generic_resources if words.generic_resources is None else words.generic_resources,
+            {**self.engine_labels, **(words.engine_labels or {})},
         )
 
 

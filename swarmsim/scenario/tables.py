@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..api.states import NodeRole, TaskState
-from ..trace.events import FaultEnded, FaultStarted, TaskChanged
+from ..trace.events import FaultEnded, FaultStarted, NodeChanged, TaskChanged
 from ..trace.recorder import Trace
 from .ledger import Ledger, NodeLedger, ServiceLedger, TaskLife
 from .shortfall import shortfall
@@ -85,16 +85,20 @@ def node_rows(ledger: Ledger, nodes: Iterable[NodeLedger] | None = None) -> list
     """`nodes` (default: all) in docker's order, by hostname."""
     asked = next((m.name for m in ledger.managers() if m.up.now), "")
     known = [n for n in (ledger.nodes.values() if nodes is None else nodes) if n.event is not None]
-    return [_node_row(ledger, n, asked) for n in sorted(known, key=lambda n: natural(n.name))]
+    rows = []
+    for node in sorted(known, key=lambda n: natural(n.name)):
+        event = node.event
+        assert event is not None, f"{node.name} is not in the store"
+        status = manager_status(ledger, node.name) if event.role is NodeRole.MANAGER else ""
+        rows.append(_node_row(event, status, node.name == asked))
+        former = [e for e in ledger.former.values() if e.node == node.name]
+        rows += [_node_row(e, "Unreachable" if e.role is NodeRole.MANAGER else "", False) for e in former]
+    return rows
 
 
-def _node_row(ledger: Ledger, node: NodeLedger, asked: str) -> Row:
-    event = node.event
-    assert event is not None, f"{node.name} is not in the store"
-    star = "*" if node.name == asked else " "
-    status = manager_status(ledger, node.name) if event.role is NodeRole.MANAGER else ""
+def _node_row(event: NodeChanged, status: str, asked: bool) -> Row:
     return (
-        f"{event.id} {star}",
+        f"{event.id} {'*' if asked else ' '}",
         event.hostname,
         event.state.name.capitalize(),
         event.availability.name.capitalize(),

@@ -73,8 +73,8 @@ class Watch:
             self._ask()
 
     def _node(self, event: NodeChanged) -> None:
-        was = self.states.get(event.node, NodeState.READY)
-        self.states[event.node] = event.state
+        was = self.states.get(event.id, NodeState.READY)
+        self.states[event.id] = event.state
         self.not_ready += (event.state is not NodeState.READY) - (was is not NodeState.READY)
         self._ask()
 

@@ -22,7 +22,8 @@ from ..api.specs import Times
 from ..machine import SECOND, Execute
 from ..trace.events import ContainerExited, ContainerHealthChanged, ContainerStarted, ImagePulled
 from . import rng
-from .host import Driver, Failure, Host, fire
+from .driver import Driver, Failure, fire
+from .host import Host
 from .storage import COMMANDS, Storage, driver_of
 
 Micros = int

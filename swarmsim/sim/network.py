@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Micros = int
 
-#: Ports as Docker uses them (reference/cluster.md 1.1), for reports; a message's transport implies its port.
+#: Ports as Docker uses them, for reports; a message's transport implies its port.
 PORT_CONTROL, PORT_GOSSIP, PORT_DATA = 2377, 7946, 4789
 
 

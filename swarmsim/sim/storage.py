@@ -26,7 +26,7 @@ from ..api.csi import (
 from ..api.objects import VolumeInfo
 from ..api.specs import Times, Topology
 from . import rng
-from .host import Driver, Failure, fire
+from .driver import Driver, Failure, fire
 
 COMMANDS = (MakeVolume, DestroyVolume, ControllerPublish, ControllerUnpublish, NodePublish, NodeUnpublish)
 TOO_LATE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"

@@ -209,4 +209,5 @@ def _node(index: int, change: Change) -> NodeChanged:
         about.platform.architecture if about else "",
         node.status.addr,
         engine=about.engine_version if about else "",
+        engine_labels=tuple(sorted(about.engine_labels.items())) if about else (),
     )

@@ -387,6 +387,7 @@ class NodeChanged(NamedTuple):
     arch: str
     addr: str
     engine: str = ""  # its version
+    engine_labels: tuple[tuple[str, str], ...] = ()
 
 
 class ObjectChanged(NamedTuple):

@@ -12,7 +12,7 @@ from .test_joining import ask, run_for
 
 
 def test_an_attachment_gets_an_address_and_lasts_until_it_is_taken_away() -> None:
-    """cluster.md S-19: NEW, PENDING with an address, ASSIGNED to its own node, RUNNING; gone when it is detached."""
+    """S-19: NEW, PENDING with an address, ASSIGNED to its own node, RUNNING; gone when it is detached."""
     cluster = Cluster(describe(3, 2))
     ask(cluster, CreateNetwork(NetworkSpec("open", attachable=True)))
     id = ask(cluster, AttachNetwork("w2", "c1", "open"))

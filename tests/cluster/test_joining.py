@@ -14,6 +14,7 @@ from swarmsim.api.states import NodeRole, NodeState, TaskState
 from swarmsim.cluster import Cluster, describe
 from swarmsim.errors import ApiError
 from swarmsim.node import Join
+from swarmsim.raft import ConfChange, ConfChangeType
 from swarmsim.store import MemoryStore
 from swarmsim.trace.events import BecameLeader, MembershipChanged
 
@@ -254,6 +255,27 @@ def test_a_member_whose_node_object_is_removed_by_force_leaves_the_group() -> No
     run_for(swarm, 10)
 
     assert members(swarm, "m1") == ("m1", "m2")
+
+
+def test_a_member_that_was_removed_but_stays_a_manager_joins_anew_after_twice_16_s() -> None:
+    """2.1, Manager supervisor: it waits 16 s for the worker's certificate, asks for it, and waits 16 s more."""
+    swarm = Cluster(describe(3, 0))
+    swarm.run(SECOND)
+    old = swarm.nodes["m3"].identity
+    assert old is not None
+    raft = swarm.nodes["m1"].raft
+    assert raft is not None
+    raft.propose_change(ConfChange(ConfChangeType.REMOVE_NODE, old.raft_id), swarm.hosts["m1"].drivers["raft"].out)
+
+    run_for(swarm, 31)
+    while_it_waits = members(swarm, "m1")
+    run_for(swarm, 9)
+
+    new = swarm.nodes["m3"].identity
+    assert while_it_waits == ("m1", "m2")
+    assert members(swarm, "m1") == ("m1", "m2", "m3")
+    assert new is not None
+    assert new.raft_id not in (0, old.raft_id)
 
 
 def test_a_single_manager_that_restarts_leads_again_at_once() -> None:

@@ -25,7 +25,7 @@ SUITES = {
 @pytest.mark.skipif(not (HARNESS / "runner.py").exists(), reason=f"no conformance harness in {HARNESS}")
 @pytest.mark.parametrize("suite", sorted(SUITES))
 def test_core_answers_as_etcd_does(suite: str) -> None:
-    """reference/raft.md, whole: roles, terms, logs, messages and progress, fact by fact and in order."""
+    """Roles, terms, logs, messages and progress, fact by fact and in order."""
     command = [sys.executable, "-B", "runner.py", "data", "--strict-order", *SUITES[suite]]
     environment = {**os.environ, "PYTHONPATH": f"{CHECKOUT}{os.pathsep}{HARNESS}"}
 

@@ -82,7 +82,7 @@ def test_all_secrets_that_are_missing_are_named(world: World) -> None:
 
 
 def test_names_of_volumes_are_unique_without_regard_to_case(world: World) -> None:
-    """C-185; cluster.md 2.3: names are unique for volumes too, in any case."""
+    """C-185: names are unique for volumes too, in any case."""
     created(world)
 
     code, text = world.refused(CreateVolume(replace(SPEC, name="DATA")))

@@ -93,7 +93,7 @@ def test_news_of_a_volume_end_its_wait() -> None:
 
 
 def test_retries_come_later_each_time_up_to_ten_minutes() -> None:
-    """C-194; cluster.md 2.14: 0, 200 ms, 400 ms ... 10 min."""
+    """C-194: 0, 200 ms, 400 ms ... 10 min."""
     dues = []
     for attempt in range(16):
         queue = VolumeQueue()
@@ -120,7 +120,7 @@ def test_a_new_volume_is_made_by_its_driver() -> None:
 
 
 def test_a_driver_that_fails_is_asked_again_later_and_later() -> None:
-    """cluster.md 2.14; manager/csi `processVolume`."""
+    """manager/csi `processVolume`."""
     world = World()
     world.broken[MakeVolume] = "no space"
 
@@ -135,7 +135,7 @@ def test_a_driver_that_fails_is_asked_again_later_and_later() -> None:
 
 
 def test_a_volume_is_published_on_the_drivers_node() -> None:
-    """cluster.md 2.14: PENDING_PUBLISH, ControllerPublish, PUBLISHED."""
+    """manager/csi: PENDING_PUBLISH, ControllerPublish, PUBLISHED."""
     world = World(node("n1"), volume())
 
     world.manager.write(volume(("n1", PENDING_PUBLISH)))
@@ -146,7 +146,7 @@ def test_a_volume_is_published_on_the_drivers_node() -> None:
 
 
 def test_a_volume_is_unpublished_once_its_node_let_go_of_it() -> None:
-    """cluster.md 2.14: PENDING_NODE_UNPUBLISH is the agent's turn; PENDING_UNPUBLISH, ControllerUnpublish, gone."""
+    """manager/csi: PENDING_NODE_UNPUBLISH is the agent's turn; PENDING_UNPUBLISH, ControllerUnpublish, gone."""
     world = World(node("n1"), node("n2"), volume(("n1", PENDING_NODE_UNPUBLISH), ("n2", PUBLISHED)))
     assert not world.asked
 

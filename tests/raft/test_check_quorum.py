@@ -1,4 +1,4 @@
-"""CheckQuorum and the lease that it gives: thesis 6.2 and 4.2.3; reference/raft.md sections 6 and 8."""
+"""CheckQuorum and the lease that it gives: thesis 6.2 and 4.2.3."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What commits, and who is told: sections 5.3 and 5.4.2; reference/raft.md sections 8.4, 10.3 and 11.4."""
+"""What commits, and who is told: sections 5.3 and 5.4.2."""
 
 import pytest
 

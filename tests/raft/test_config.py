@@ -1,4 +1,4 @@
-"""Options and their limits: reference/raft.md sections 2 and 20.1."""
+"""Options and their limits (etcd raft.go `Config`)."""
 
 import pytest
 

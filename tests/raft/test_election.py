@@ -1,4 +1,4 @@
-"""Elections: sections 5.2 and 5.4.1, thesis 9.6; reference/raft.md section 7."""
+"""Elections: sections 5.2 and 5.4.1, thesis 9.6."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Forgetting the leader: reference/raft.md section 14.2. SwarmKit does not use it."""
+"""Forgetting the leader. SwarmKit does not use it."""
 
 import pytest
 

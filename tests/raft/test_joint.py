@@ -1,4 +1,4 @@
-"""Joint consensus and learners: section 6; reference/raft.md section 16; etcd confchange/. SwarmKit uses neither."""
+"""Joint consensus and learners: section 6; etcd confchange/. SwarmKit uses neither."""
 
 from __future__ import annotations
 

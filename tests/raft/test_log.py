@@ -1,4 +1,4 @@
-"""The log and its pointers: section 5.3; reference/raft.md section 11; etcd log.go, log_unstable.go, storage.go."""
+"""The log and its pointers: section 5.3; etcd log.go, log_unstable.go, storage.go."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Membership changes, one server at a time: section 6 and thesis chapter 4; reference/raft.md section 16."""
+"""Membership changes, one server at a time: section 6 and thesis chapter 4."""
 
 import pytest
 

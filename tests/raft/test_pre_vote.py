@@ -1,4 +1,4 @@
-"""PreVote, which SwarmKit leaves off: would I win? Thesis 9.6; reference/raft.md sections 6 and 7."""
+"""PreVote, which SwarmKit leaves off: would I win? Thesis 9.6."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a leader knows of each member, and flow control: reference/raft.md section 10; etcd tracker/."""
+"""What a leader knows of each member, and flow control; etcd tracker/."""
 
 import pytest
 from hypothesis import given

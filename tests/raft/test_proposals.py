@@ -1,4 +1,4 @@
-"""Proposals and what refuses them: section 5.1; reference/raft.md sections 3, 8.1, 9 and 18."""
+"""Proposals and what refuses them: section 5.1."""
 
 import pytest
 

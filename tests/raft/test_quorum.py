@@ -1,4 +1,4 @@
-"""Majorities: section 5.2, 5.3 and 6; reference/raft.md section 15."""
+"""Majorities: section 5.2, 5.3 and 6."""
 
 from itertools import product
 

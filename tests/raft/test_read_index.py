@@ -1,4 +1,4 @@
-"""Linearizable reads: thesis 6.4; reference/raft.md section 13, as of v3.7. SwarmKit does not use them."""
+"""Linearizable reads: thesis 6.4, as of v3.7. SwarmKit does not use them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The Ready cycle, first start and restart: Figure 2, Persistent state; reference/raft.md sections 4 and 12."""
+"""The Ready cycle, first start and restart: Figure 2, Persistent state."""
 
 import pytest
 

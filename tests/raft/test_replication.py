@@ -1,4 +1,4 @@
-"""Log replication: section 5.3 and Figure 2, AppendEntries; reference/raft.md sections 8, 9 and 11."""
+"""Log replication: section 5.3 and Figure 2, AppendEntries."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Snapshots and compaction: section 7, Figure 13; reference/raft.md sections 8.6, 10.5 and 17."""
+"""Snapshots and compaction: section 7, Figure 13."""
 
 import pytest
 

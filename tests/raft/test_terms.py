@@ -1,4 +1,4 @@
-"""Terms, roles and ticks: section 5.1 and 5.2, reference/raft.md sections 4 to 6."""
+"""Terms, roles and ticks: section 5.1 and 5.2."""
 
 from collections import Counter
 from random import Random

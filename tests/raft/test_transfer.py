@@ -1,4 +1,4 @@
-"""Leadership transfer: thesis 3.10; reference/raft.md section 14.1."""
+"""Leadership transfer: thesis 3.10."""
 
 import pytest
 
