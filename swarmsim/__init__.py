@@ -22,6 +22,7 @@ The map of the code, from the top; imports point down only (contracts in `pyproj
     agent/         brains: session, worker, controller, reporter, load balancer
     raft/          brains: the Raft core, without input or output
     gossip/        brains: SWIM membership and the endpoint table
+    ca/            brains: certificates, join tokens, roots and their rotation
     store/         brains: the replicated object store
     machine.py     the contract between software and the world: read it first
     trace/         words: one catalogue of events, one recorder

@@ -29,8 +29,9 @@ Departures from the original (2026-11-24):
 
 * Ties of a scale-down keep their order beyond twelve slots too (`slot.survivors_first`).
 * In a global service's reconcile of one node each service is asked with its own update status (`global_service`).
-* Two races of goroutines have a fixed end (`update`): a failure is seen before the worker takes its next slot, and an
-  updater is gone before the reconcile that its last write leads to.
+* Three races of goroutines have a fixed end (`update`): a failure is seen before the worker takes its next slot; it
+  rolls the service back before the failed task is restarted, so the successor is of the old spec; and an updater is
+  gone before the reconcile that its last write leads to.
 * Tasks of one job that end in one commit make one reconcile, not one each; what it does is the same.
 """
 
