@@ -168,9 +168,7 @@ class Ledger:
         self.history = History()
         self.services: dict[str, ServiceLedger] = {}
         self.nodes: dict[str, NodeLedger] = {}
-        self.former: dict[
-            str, NodeChanged
-        ] = {}  # by id: what hosts were before they joined anew
+        self.former: dict[str, NodeChanged] = {}  # by id: what hosts were before they joined anew
         self.tasks: dict[str, TaskLife] = {}
         self.containers: dict[str, str] = {}  # task -> node, of those that run after the last event
         self.restarts: dict[str, RestartScheduled] = {}  # by the task that replaces another
