@@ -3,6 +3,10 @@
 An action is a method whose arguments are picked from short lists, so that Hypothesis can shrink them and `walk` can
 throw dice. Most are a conversation of one server with some of the others: what few have decided, unknown to the
 rest, is what goes wrong later. And a cluster that never gets anything done cannot lose it.
+
+`walk` draws a `Climate` for each run before it begins: which troubles there are, how often each action happens, and
+with which few of its arguments (swarm testing: Groce et al., ISSTA 2012). Runs that do all things a little are all
+alike; one without heartbeats, in which only two servers ever talk, gets where the average never does.
 """
 
 from __future__ import annotations
@@ -13,12 +17,17 @@ from typing import Any, ClassVar, NamedTuple
 
 from swarmsim.raft import ConfChange, ConfChangeSingle, ConfChangeTransition, ConfChangeType, ConfChangeV2, RawNode
 from swarmsim.raft.messages import InstallSnapshot
+from tests.raft.safety import Violation
 from tests.raft.world import World
 
 WHO = range(12)  # one of those there are, modulo
 SOME = range(128)  # some of those there are, bit by bit
 ROUNDS = (0, 0, 0, 1, 3)
+TALK = "talk"
+TROUBLES = NETWORK, CRASHES, MEMBERS, SNAPSHOTS, READS = "network", "crashes", "members", "snapshots", "reads"
 KINDS = (
+    ConfChangeType.ADD_NODE,
+    ConfChangeType.REMOVE_NODE,
     ConfChangeType.ADD_NODE,
     ConfChangeType.REMOVE_NODE,
     ConfChangeType.ADD_LEARNER_NODE,
@@ -39,6 +48,7 @@ Condition = Callable[["Hostile"], bool]
 
 class Action(NamedTuple):
     method: Callable[..., None]
+    trouble: str
     when: Condition
     often: int
     choices: dict[str, Sequence[Any]]
@@ -64,14 +74,20 @@ def anything_flies(self: Hostile) -> bool:
     return bool(self.world.flying)
 
 
+def anything_was_sent(self: Hostile) -> bool:
+    return bool(self.world.past)
+
+
 ACTIONS: dict[str, Action] = {}
 
 
-def action(when: Condition = anybody, often: int = 2, **choices: Sequence[Any]) -> Callable[..., Callable[..., None]]:
+def action(
+    trouble: str, when: Condition = anybody, often: int = 2, **choices: Sequence[Any]
+) -> Callable[..., Callable[..., None]]:
     """Register a method as an action: possible when `when`, with arguments out of these lists."""
 
     def register(method: Callable[..., None]) -> Callable[..., None]:
-        ACTIONS[method.__name__] = Action(method, when, often, choices)
+        ACTIONS[method.__name__] = Action(method, trouble, when, often, choices)
         return method
 
     return register
@@ -81,11 +97,16 @@ def pick(ids: list[int], number: int) -> int:
     return ids[number % len(ids)]
 
 
+def nearest(ids: list[int], id: int) -> int:
+    """`id` itself if it is one of these, or the next one, so that a number means the same server most of the time."""
+    return min(ids, key=lambda other: (other - id) % 12)
+
+
 class Hostile:
     """`VOTERS` form the cluster; `SPARE` may be added to it."""
 
     VOTERS: ClassVar[tuple[int, ...]] = (1, 2, 3)
-    SPARE: ClassVar[tuple[int, ...]] = (4,)
+    SPARE: ClassVar[tuple[int, ...]] = (4, 5)
     CORE: ClassVar[type[RawNode]] = RawNode
 
     world: World
@@ -97,23 +118,37 @@ class Hostile:
         self.world.settle()
 
     def some(self, mask: int) -> list[int]:
-        return [id for position, id in enumerate(self.world.up()) if mask >> position & 1]
+        return [id for id in self.world.up() if mask >> (id - 1) & 1]
+
+    def one(self, number: int) -> int:
+        return nearest(self.world.up(), self.member(number))
 
     def leader(self, number: int) -> int:
-        return pick(self.world.leaders(), number)
+        return nearest(self.world.leaders(), self.member(number))
 
     def member(self, number: int) -> int:
         return pick(list(self.world.nodes), number)
 
     # -- conversations, while the others hear nothing yet --
-    @action(often=5, who=WHO, others=SOME, tries=(1, 2))
+    @action(TALK, often=5, who=WHO, others=SOME, tries=(1, 2))
     def campaigns(self, who: int, others: int, tries: int) -> None:
-        id = pick(self.world.up(), who)
+        id = self.one(who)
         for _ in range(tries):
             self.world.campaign(id)
             self.world.talk(id, self.some(others))
 
-    @action(anybody_leads, often=8, who=WHO, others=SOME, count=range(4))
+    @action(TALK, often=15, who=WHO, others=SOME, tries=(1, 2, 3), waits=(0, 10), rounds=ROUNDS)
+    def elects(self, who: int, others: int, tries: int, waits: int, rounds: int) -> None:
+        """Some, who may not have heard of a leader for a while, elect a new one; its other messages are lost."""
+        self.world.settle(rounds=rounds)
+        leader = self.world.leader()
+        id = nearest([id for id in self.world.up() if id != leader] or [leader], self.member(who))
+        voters = self.some(others)
+        for voter in (id, *voters):
+            self.world.tick(voter, waits)
+        self.world.elect(id, *voters, tries=tries)
+
+    @action(TALK, anybody_leads, often=8, who=WHO, others=SOME, count=range(4))
     def replicates(self, who: int, others: int, count: int) -> None:
         id = self.leader(who)
         for _ in range(count):
@@ -121,39 +156,49 @@ class Hostile:
             self.world.propose(id, self.proposed)
         self.world.talk(id, self.some(others))
 
-    @action(anybody_leads, often=4, who=WHO, others=SOME)
+    @action(TALK, anybody_leads, often=4, who=WHO, others=SOME)
     def beats(self, who: int, others: int) -> None:
         id = self.leader(who)
         self.world.tick(id)
         self.world.talk(id, self.some(others))
 
-    @action(often=4, who=WHO, others=SOME, back=(False, True))
+    @action(TALK, often=4, who=WHO, others=SOME, back=(False, True))
     def talks(self, who: int, others: int, back: bool) -> None:
-        self.world.talk(pick(self.world.up(), who), self.some(others), back)
+        self.world.talk(self.one(who), self.some(others), back)
 
-    @action(often=3, rounds=range(1, 5))
+    @action(TALK, often=3, rounds=range(1, 5))
     def all_work_and_talk(self, rounds: int) -> None:
         self.world.settle(rounds=rounds)
 
-    @action(anybody_busy, often=3, who=WHO, stages=range(1, 6))
+    @action(TALK, often=5, others=SOME)
+    def some_work_and_talk(self, others: int) -> None:
+        """Among themselves, until all is quiet."""
+        self.world.settle(*(self.some(others) or self.world.up()[:1]))
+
+    @action(TALK, anybody_busy, often=3, who=WHO, stages=range(1, 6))
     def works(self, who: int, stages: int) -> None:
-        id = pick(self.world.busy(), who)
+        id = nearest(self.world.busy(), self.member(who))
         for _ in range(stages):
             if id in self.world.busy():
                 self.world.stage(id)
 
-    @action(who=WHO, count=(1, 3, 10, 20), rounds=ROUNDS)
+    @action(TALK, who=WHO, count=(1, 3, 10, 20), rounds=ROUNDS)
     def ticks(self, who: int, count: int, rounds: int) -> None:
-        self.world.tick(pick(self.world.up(), who), count)
+        self.world.tick(self.one(who), count)
         self.world.settle(rounds=rounds)
 
+    @action(MEMBERS, pace=(None, 1, 2))
+    def servers_dawdle(self, pace: int | None) -> None:
+        """From now on a server does that many Readys at a time, so that it may be behind in applying."""
+        self.world.pace = pace
+
     # -- the network --
-    @action(anything_flies, often=4, which=WHO, count=range(1, 6))
+    @action(NETWORK, anything_flies, often=4, which=WHO, count=range(1, 6))
     def messages_arrive(self, which: int, count: int) -> None:
         for _ in range(min(count, len(self.world.flying))):
             self.world.deliver(which % len(self.world.flying))
 
-    @action(anything_flies, which=WHO)
+    @action(NETWORK, anything_flies, which=WHO)
     def message_is_lost(self, which: int) -> None:
         m = self.world.flying.pop(which % len(self.world.flying))
         if m.src in self.world.up():
@@ -161,44 +206,85 @@ class Hostile:
             if isinstance(m, InstallSnapshot):
                 self.world[m.src].report_snapshot(m.dst, False)
 
-    @action(anything_flies, often=1, which=WHO, count=range(1, 4))
+    @action(NETWORK, anything_flies, often=1, which=WHO, count=range(1, 4))
     def messages_are_duplicated(self, which: int, count: int) -> None:
         for _ in range(count):
             self.world.duplicate(which % len(self.world.flying))
 
-    @action(anything_flies, often=1)
+    @action(NETWORK, anything_was_sent, often=6, kind=WHO, back=range(6), count=(1, 1, 3))
+    def old_messages_arrive(self, kind: int, back: int, count: int) -> None:
+        """Some of one kind of what was ever sent, maybe long ago and not for the first time."""
+        kinds = list(dict.fromkeys(type(m) for m in self.world.past))
+        chosen = kinds[kind % len(kinds)]
+        self.world.arrive(*[m for m in self.world.past if type(m) is chosen][-1 - back :][:count])
+
+    @action(NETWORK, often=3, keep=(None, 0, 1))
+    def entries_are_left_out(self, keep: int | None) -> None:
+        """From now on an AppendEntries brings only its first few entries: a leader is free to send none at all."""
+        self.world.keep = keep
+
+    @action(NETWORK, anything_flies, often=1)
     def all_is_lost(self) -> None:
         self.world.lose_all()
 
-    @action(often=1, others=SOME, rounds=ROUNDS)
+    @action(NETWORK, often=1, others=SOME, rounds=ROUNDS)
     def partition(self, others: int, rounds: int) -> None:
         self.world.heal()
         self.world.isolate(*self.some(others))
         self.world.settle(rounds=rounds)
 
     # -- crashes --
-    @action(who=WHO, lose=(False, True), torn=range(4), again=(True, True, False))
+    @action(CRASHES, often=4, who=WHO, lose=(False, True), torn=range(4), again=(True, True, False))
     def crash(self, who: int, lose: bool, torn: int, again: bool) -> None:
-        id = pick(self.world.up(), who)
+        id = self.one(who)
         self.world.crash(id, lose, torn)
         if again:
             self.world.restart(id)
 
-    @action(anybody_down)
+    @action(CRASHES, anybody_leads, often=4, who=WHO, others=SOME, lose=(False, True))
+    def leader_comes_back(self, who: int, others: int, lose: bool) -> None:
+        """It restarts, and some elect it again."""
+        id = self.leader(who)
+        self.world.crash(id, lose)
+        self.world.restart(id)
+        self.world.elect(id, *self.some(others))
+
+    @action(CRASHES, often=6, others=SOME, lose=(False, True))
+    def some_restart(self, others: int, lose: bool) -> None:
+        for id in self.some(others):
+            self.world.crash(id, lose)
+            self.world.restart(id)
+
+    @action(CRASHES, often=6, others=SOME, torn=(0, 0, 1, 2))
+    def some_hear_answer_and_fall(self, others: int, torn: int) -> None:
+        """All that flies to them arrives and is answered; then the power fails, and what was not synced is gone."""
+        for id in self.some(others):
+            self.world.arrive(*self.world.take_all(id))
+            self.world.answer(id)
+            self.world.crash(id, True, torn)
+            self.world.restart(id)
+
+    @action(CRASHES, anybody_down)
     def all_restart(self) -> None:
         for id in self.world.down():
             self.world.restart(id)
 
     # -- what people ask for --
-    @action(anybody_leads, who=WHO, kind=KINDS, member=WHO, others=SOME)
-    def change_one_member(self, who: int, kind: ConfChangeType, member: int, others: int) -> None:
+    @action(MEMBERS, anybody_leads, often=4, who=WHO, kind=KINDS, member=WHO, count=(1, 2), others=SOME, heard=(0, 1))
+    def change_one_member(
+        self, who: int, kind: ConfChangeType, member: int, count: int, others: int, heard: int
+    ) -> None:
+        """Or two in a row."""
         leader = self.leader(who)
-        self.world.change(leader, ConfChange(kind, self.member(member)))
-        self.world.talk(leader, self.some(others))
+        for each in range(count):
+            self.world.change(leader, ConfChange(kind, self.member(member + each)))
+        if heard:
+            self.world.talk(leader, self.some(others))
 
     @action(
+        MEMBERS,
         anybody_leads,
-        often=1,
+        often=4,
         who=WHO,
         add=WHO,
         remove=WHO,
@@ -217,25 +303,36 @@ class Hostile:
         self.world.change(leader, ConfChangeV2(singles, transition))
         self.world.talk(leader, self.some(others))
 
-    @action(anybody_leads, often=1, who=WHO, others=SOME)
+    @action(MEMBERS, anybody_leads, often=1, who=WHO, others=SOME)
     def leave_joint(self, who: int, others: int) -> None:
         leader = self.leader(who)
         self.world.change(leader, ConfChangeV2())
         self.world.talk(leader, self.some(others))
 
-    @action(who=WHO, others=SOME)
+    @action(READS, who=WHO, others=SOME)
     def read(self, who: int, others: int) -> None:
-        id = pick(self.world.up(), who)
+        id = self.one(who)
         self.world.read(id)
         self.world.talk(id, self.some(others))
 
-    @action(who=WHO, keep=range(3))
-    def snapshot(self, who: int, keep: int) -> None:
-        self.world.snapshot(pick(self.world.up(), who), keep)
+    @action(SNAPSHOTS, often=6, others=SOME, keep=(0, 0, 1, 2))
+    def some_snapshot(self, others: int, keep: int) -> None:
+        for id in self.some(others):
+            self.world.snapshot(id, keep)
 
-    @action(who=WHO, what=("transfer", "forget", "propose", "sent", "not sent"), other=WHO)
+    @action(SNAPSHOTS, anybody_leads, often=4, who=WHO, others=SOME, count=range(1, 4), keep=(0, 0, 1, 2))
+    def leaves_behind(self, who: int, others: int, count: int, keep: int) -> None:
+        """What some agree upon they compact at once, so that the rest will need a snapshot."""
+        leader = self.leader(who)
+        for number in range(count):
+            self.world.propose(leader, ("left behind", number))
+        self.world.talk(leader, self.some(others))
+        self.world.talk(leader, self.some(others))
+        self.some_snapshot(others | 1 << leader - 1, keep)
+
+    @action(READS, who=WHO, what=("transfer", "forget", "propose", "sent", "not sent"), other=WHO)
     def ask(self, who: int, what: str, other: int) -> None:
-        raft, peer = self.world[pick(self.world.up(), who)], self.member(other)
+        raft, peer = self.world[self.one(who)], self.member(other)
         if what == "transfer":
             raft.transfer_leader(peer)
         elif what == "forget":
@@ -252,14 +349,69 @@ class HostileToFive(Hostile):
     SPARE = (6, 7)
 
 
+class Climate(NamedTuple):
+    """What one run is like: the servers' options, how often each action happens, and with which arguments."""
+
+    options: dict[str, Any]
+    often: dict[str, int]
+    choices: dict[str, dict[str, Sequence[Any]]]
+
+
+def climate(hostile: type[Hostile], dice: Random) -> Climate:
+    """One or two kinds of trouble, or all; who acts and who hears of it is the same few throughout."""
+    options = {name: dice.choice(choices) for name, choices in OPTIONS.items()}
+    troubles = [TALK, *dice.sample(TROUBLES, dice.choice((1, 2, 2, 3, 5)))]
+    possible = [name for name, a in ACTIONS.items() if a.trouble in troubles]
+    kinds = [name for name in possible if dice.randrange(20) < 10 + ACTIONS[name].often] or possible
+    often = {name: max(1, ACTIONS[name].often * dice.choice((1, 4, 4, 16)) // 4) for name in kinds}
+    choices = {
+        name: {argument: narrow(dice, values) for argument, values in ACTIONS[name].choices.items()} for name in kinds
+    }
+    who, others = cast(hostile, dice), circles(hostile, dice)
+    for name in kinds:
+        if "others" in choices[name]:
+            choices[name]["others"] = others
+            if "who" in choices[name]:
+                choices[name]["who"] = who
+    return Climate(options, often, choices)
+
+
+def cast(hostile: type[Hostile], dice: Random) -> Sequence[int]:
+    """Who acts: two or three voters, or anybody."""
+    voters = range(len(hostile.VOTERS))
+    return dice.choice((dice.sample(voters, 2), dice.sample(voters, 3), WHO))
+
+
+def circles(hostile: type[Hostile], dice: Random) -> Sequence[int]:
+    """Who hears of it: one side or the other, as if the network were parted so once or twice; or nobody, or all."""
+    everybody = (*hostile.VOTERS, *hostile.SPARE)
+    among: list[int] = [0, SOME[-1]][: dice.randrange(3)]
+    for ids in dice.choice(([hostile.VOTERS], [hostile.VOTERS] * 2, [hostile.VOTERS, everybody], [everybody] * 2)):
+        side = sum(1 << id - 1 for id in dice.sample(ids, len(ids) // 2))
+        among += [side, SOME[-1] - side]
+    return among
+
+
+def narrow(dice: Random, values: Sequence[Any]) -> Sequence[Any]:
+    """One value, a few, or all."""
+    few = dice.choice((1, 2, 3, 4, len(values)))
+    return dice.sample(values, min(few, len(values)))
+
+
 def walk(hostile: type[Hostile], seed: int, steps: int) -> Hostile:
     """That many random actions, the same for the same seed; raises `safety.Violation`."""
     dice = Random(seed)
+    weather = climate(hostile, dice)
     run = hostile()
-    run.begin({name: dice.choice(choices) for name, choices in OPTIONS.items()}, seed)
-    deck = [a for a in ACTIONS.values() for _ in range(a.often)]
-    for _ in range(steps):
-        chosen = dice.choice(deck)
-        if chosen.when(run):
-            chosen.method(run, **{name: dice.choice(choices) for name, choices in chosen.choices.items()})
+    run.begin(weather.options, seed)
+    deck = [name for name, often in weather.often.items() for _ in range(often)]
+    for step in range(1, steps + 1):
+        name = dice.choice(deck)
+        if ACTIONS[name].when(run):
+            arguments = {argument: dice.choice(values) for argument, values in weather.choices[name].items()}
+            try:
+                ACTIONS[name].method(run, **arguments)
+            except Violation as violation:
+                violation.step = step
+                raise
     return run

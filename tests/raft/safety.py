@@ -16,10 +16,14 @@ LEADER_COMPLETENESS = "leader completeness"
 STATE_MACHINE_SAFETY = "state-machine safety"
 LINEARIZABLE_READS = "linearizable reads"
 MONOTONIC_STATE = "monotonic state"
+PROGRESS = "progress"  # this and the next are for `calm`, when the storm is over
+STABILITY = "stable leadership"
 
 
 class Violation(Exception):
     """A property does not hold. It is no AssertionError, so that the core's own assertions stay apart."""
+
+    step = 0  # of a walk, the first is 1
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name

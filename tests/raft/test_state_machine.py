@@ -3,7 +3,8 @@
     pytest tests/raft/test_state_machine.py                             some thousands of steps, always the same
     SWARMSIM_RAFT_STEPS=100000 pytest tests/raft/test_state_machine.py  that many, other ones each time
 
-The actions are in `hostile.py`, the judge in `safety.py`. Hypothesis shrinks what it finds; the walk gets further.
+The actions are in `hostile.py`, the judges in `safety.py` and `calm.py`. Hypothesis shrinks what it finds; the walk
+gets further. That the walk finds each rule of `swarmsim.raft.ablation` that is off is shown in `test_ablation.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from tests.raft import calm
 from tests.raft.hostile import ACTIONS, OPTIONS, Hostile, HostileToFive, walk
 
 STEPS = int(os.environ.get("SWARMSIM_RAFT_STEPS", "0"))
@@ -27,7 +29,7 @@ def machine(hostile: type[Hostile]) -> type[RuleBasedStateMachine]:
     """Each action a rule, each list of arguments a strategy."""
     options = st.fixed_dictionaries({name: st.sampled_from(choices) for name, choices in OPTIONS.items()})
     rules: dict[str, Any] = {"begin": initialize(options=options, seed=st.integers(0, 1000))(hostile.begin)}
-    for name, (method, when, _, choices) in ACTIONS.items():
+    for name, (method, _, when, _, choices) in ACTIONS.items():
         strategies = {argument: st.sampled_from(values) for argument, values in choices.items()}
         rules[name] = precondition(when)(rule(**strategies)(method))
     return type(f"{hostile.__name__}Machine", (hostile, RuleBasedStateMachine), rules)
@@ -57,11 +59,11 @@ def test_figure_3_holds_in_a_hostile_world(hostile: type[Hostile]) -> None:
 
 @pytest.mark.parametrize("hostile", [Hostile, HostileToFive])
 def test_figure_3_holds_on_a_random_walk(hostile: type[Hostile]) -> None:
-    """The same, further: runs of 300 actions."""
+    """The same, further: runs of 300 actions, and the calm after them."""
     first = randrange(1 << 30) if STEPS else 0
     for seed in range(first, first + (STEPS // 600 or 15)):
         try:
-            walk(hostile, seed, steps=300)
+            calm.judge(walk(hostile, seed, steps=300).world)
         except Exception as error:
-            error.add_note(f"reproduce: walk({hostile.__name__}, seed={seed}, steps=300)")
+            error.add_note(f"reproduce: calm.judge(walk({hostile.__name__}, seed={seed}, steps=300).world)")
             raise

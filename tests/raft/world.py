@@ -7,6 +7,7 @@ abbreviate the usual ones. The state machine of Hypothesis and the schedules of 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from random import Random
@@ -30,9 +31,11 @@ from swarmsim.raft import (
     Snapshot,
 )
 from swarmsim.raft.membership import ConfChangeTransition, ConfChangeType
+from swarmsim.raft.messages import AppendEntries
 from tests.raft.safety import Safety, View
 
 AUTO = ConfChangeTransition.AUTO
+REMEMBERED = 256  # messages sent, for a network that repeats old ones
 FIRST = 1  # all but spare servers begin with a snapshot at this index, of term 1
 
 
@@ -95,6 +98,9 @@ class World:
         self.options = options
         self.safety = Safety()
         self.flying: list[Message] = []
+        self.past: deque[Message] = deque(maxlen=REMEMBERED)
+        self.pace: int | None = None  # Readys that a server works on at a time
+        self.keep: int | None = None  # entries of an AppendEntries that arrive
         self.cut: set[tuple[int, int]] = set()
         self.reads = 0
         snapshot = Snapshot(FIRST, 1, ConfState(tuple(voters), (), tuple(learners)), (FIRST, 0))
@@ -186,6 +192,20 @@ class World:
         while self.nodes[id].stages:
             self.stage(id)
 
+    def work(self, id: int) -> None:
+        """All Readys that there are, or as many as the pace allows."""
+        done = 0
+        while done != self.pace and (self.nodes[id].stages or self[id].has_ready()):
+            self.run(id)
+            done += 1
+
+    def answer(self, id: int) -> None:
+        """All stages up to sending."""
+        while self.nodes[id].stages or self[id].has_ready():
+            self.stage(id)
+            if "send" not in self.nodes[id].stages:
+                return
+
     def _write(self, node: Node, raft: RawNode, ready: Ready) -> None:
         node.disk.unsynced += writes_of(ready)
         if ready.must_sync or ready.snapshot is not None:
@@ -193,6 +213,7 @@ class World:
 
     def _send(self, node: Node, raft: RawNode, ready: Ready) -> None:
         self.flying += ready.messages
+        self.past += ready.messages
         for read in ready.read_states:
             self.safety.answered(node.id, read.request, read.index)
 
@@ -215,6 +236,8 @@ class World:
     def deliver(self, position: int = 0) -> None:
         """The message at `position` arrives, or is lost if it cannot."""
         m = self.flying.pop(position)
+        if isinstance(m, AppendEntries) and self.keep is not None:
+            m = m._replace(entries=m.entries[: self.keep])
         node = self.nodes.get(m.dst)
         if node is None or node.raft is None or (m.src, m.dst) in self.cut:
             return
@@ -232,6 +255,12 @@ class World:
         """Take what flies from `src` to `dst` out of the air: to lose it, or to let it arrive later."""
         taken = [m for m in self.flying if m.src == src and m.dst == dst]
         self.flying = [m for m in self.flying if m.src != src or m.dst != dst]
+        return taken
+
+    def take_all(self, dst: int) -> list[Message]:
+        """Take out of flight what is on its way to `dst`."""
+        taken = [m for m in self.flying if m.dst == dst]
+        self.flying = [m for m in self.flying if m.dst != dst]
         return taken
 
     def pass_on(self, src: int, dst: int) -> None:
@@ -260,8 +289,8 @@ class World:
         only = set(ids or self.nodes)
         for _ in range(rounds):
             for id in self.up():
-                while id in only and (self.nodes[id].stages or self[id].has_ready()):
-                    self.run(id)
+                if id in only:
+                    self.work(id)
             arriving = [m for m in self.flying if m.src in only and m.dst in only]
             if not arriving:
                 return
