@@ -67,9 +67,10 @@ def commits_what_it_inherited(world: World) -> None:
 
 
 def another_voter(world: World) -> int:
-    """A voter that does not lead, or 0."""
+    """A voter that does not lead and is no majority by itself (a leader may have made itself a learner), or 0."""
     leader = world.leader()
-    return max((id for id in world.nodes[leader].conf.voters if id != leader), default=0)
+    voters = world.nodes[leader].conf.voters
+    return max((id for id in voters if id != leader), default=0) if len(voters) > 1 else 0
 
 
 def keeps_the_term_of_others_when_alone(world: World) -> None:
