@@ -34,13 +34,13 @@ KINDS = (
     ConfChangeType.UPDATE_NODE,
 )
 OPTIONS: dict[str, Sequence[Any]] = {
-    "check_quorum": (False, True),
-    "pre_vote": (False, True),
+    "check_quorum": (False, False, True),
+    "pre_vote": (False, False, True),
     "step_down_on_removal": (False, True),
     "max_size_per_msg": (65535, 40, 0),
     "max_inflight_msgs": (256, 2, 1),
-    "max_committed_size_per_ready": (65535, 1),
-    "max_uncommitted_size": (0, 3),
+    "max_committed_size_per_ready": (65535, 1, 1),
+    "max_uncommitted_size": (0, 0, 3),
 }
 
 Condition = Callable[["Hostile"], bool]
@@ -187,10 +187,10 @@ class Hostile:
         self.world.tick(self.one(who), count)
         self.world.settle(rounds=rounds)
 
-    @action(MEMBERS, pace=(None, 1, 2))
-    def servers_dawdle(self, pace: int | None) -> None:
-        """From now on a server does that many Readys at a time, so that it may be behind in applying."""
-        self.world.pace = pace
+    @action(MEMBERS, often=4, who=WHO, pace=(1, 1, 2, None))
+    def dawdles(self, who: int, pace: int | None) -> None:
+        """From now on a server does so many Readys at a time, so that it may be behind in applying."""
+        self.world.pace[self.member(who)] = pace
 
     # -- the network --
     @action(NETWORK, anything_flies, often=4, which=WHO, count=range(1, 6))
@@ -211,12 +211,15 @@ class Hostile:
         for _ in range(count):
             self.world.duplicate(which % len(self.world.flying))
 
-    @action(NETWORK, anything_was_sent, often=6, kind=WHO, back=range(6), count=(1, 1, 3))
-    def old_messages_arrive(self, kind: int, back: int, count: int) -> None:
-        """Some of one kind of what was ever sent, maybe long ago and not for the first time."""
-        kinds = list(dict.fromkeys(type(m) for m in self.world.past))
-        chosen = kinds[kind % len(kinds)]
-        self.world.arrive(*[m for m in self.world.past if type(m) is chosen][-1 - back :][:count])
+    @action(NETWORK, anything_was_sent, often=6, kind=WHO, back=range(6), count=(1, 1, 3), fresh=(True, True, False))
+    def old_messages_arrive(self, kind: int, back: int, count: int, fresh: bool) -> None:
+        """Some of one kind of what was ever sent, and not for the first time; `fresh`: in a term that still runs."""
+        terms = [self.world[id].current_term for id in self.world.up()]
+        past = [m for m in self.world.past if not fresh or m.term in terms]
+        kinds = list(dict.fromkeys(type(m) for m in past))
+        if kinds:
+            chosen = kinds[kind % len(kinds)]
+            self.world.arrive(*[m for m in past if type(m) is chosen][-1 - back :][:count])
 
     @action(NETWORK, often=3, keep=(None, 0, 1))
     def entries_are_left_out(self, keep: int | None) -> None:
@@ -241,14 +244,6 @@ class Hostile:
         if again:
             self.world.restart(id)
 
-    @action(CRASHES, anybody_leads, often=4, who=WHO, others=SOME, lose=(False, True))
-    def leader_comes_back(self, who: int, others: int, lose: bool) -> None:
-        """It restarts, and some elect it again."""
-        id = self.leader(who)
-        self.world.crash(id, lose)
-        self.world.restart(id)
-        self.world.elect(id, *self.some(others))
-
     @action(CRASHES, often=6, others=SOME, lose=(False, True))
     def some_restart(self, others: int, lose: bool) -> None:
         for id in self.some(others):
@@ -270,16 +265,31 @@ class Hostile:
             self.world.restart(id)
 
     # -- what people ask for --
-    @action(MEMBERS, anybody_leads, often=4, who=WHO, kind=KINDS, member=WHO, count=(1, 2), others=SOME, heard=(0, 1))
-    def change_one_member(
-        self, who: int, kind: ConfChangeType, member: int, count: int, others: int, heard: int
-    ) -> None:
-        """Or two in a row."""
+    @action(MEMBERS, anybody_leads, often=6, who=WHO, kind=KINDS, member=WHO, count=(1, 2, 2), others=SOME)
+    def change_members_in_turn(self, who: int, kind: ConfChangeType, member: int, count: int, others: int) -> None:
+        """One, or two in a row, of those whom it concerns."""
         leader = self.leader(who)
-        for each in range(count):
-            self.world.change(leader, ConfChange(kind, self.member(member + each)))
-        if heard:
-            self.world.talk(leader, self.some(others))
+        members = self.concerned(leader, kind)
+        for number in range(member, member + count):
+            self.world.change(leader, ConfChange(kind, pick(members, number)))
+        self.world.talk(leader, self.some(others))
+
+    @action(MEMBERS, anybody_leads, often=4, who=WHO, kind=KINDS, member=WHO, others=SOME)
+    def leader_falls_after_appending(self, who: int, kind: ConfChangeType, member: int, others: int) -> None:
+        """A change is on its disk only when it restarts; then some elect it again."""
+        leader = self.leader(who)
+        self.world.change(leader, ConfChange(kind, pick(self.concerned(leader, kind), member)))
+        self.world.settle(leader)
+        self.world.crash(leader)
+        self.world.restart(leader)
+        self.world.elect(leader, *self.some(others))
+
+    def concerned(self, leader: int, kind: ConfChangeType) -> list[int]:
+        """Who may be added, as far as the leader has applied, or removed; else, or if there is none, everybody."""
+        everybody, voters = list(self.world.nodes), self.world.nodes[leader].conf.voters
+        if kind is ConfChangeType.ADD_NODE:
+            return [id for id in everybody if id not in voters] or everybody
+        return list(voters) if kind is ConfChangeType.REMOVE_NODE and voters else everybody
 
     @action(
         MEMBERS,
@@ -360,9 +370,8 @@ class Climate(NamedTuple):
 def climate(hostile: type[Hostile], dice: Random) -> Climate:
     """One or two kinds of trouble, or all; who acts and who hears of it is the same few throughout."""
     options = {name: dice.choice(choices) for name, choices in OPTIONS.items()}
-    troubles = [TALK, *dice.sample(TROUBLES, dice.choice((1, 2, 2, 3, 5)))]
-    possible = [name for name, a in ACTIONS.items() if a.trouble in troubles]
-    kinds = [name for name in possible if dice.randrange(20) < 10 + ACTIONS[name].often] or possible
+    troubles = dice.sample((*TROUBLES, MEMBERS), dice.choice((1, 1, 2, 3, 6)))
+    kinds = [*some_of((TALK,), dice), *some_of(troubles, dice)]
     often = {name: max(1, ACTIONS[name].often * dice.choice((1, 4, 4, 16)) // 4) for name in kinds}
     choices = {
         name: {argument: narrow(dice, values) for argument, values in ACTIONS[name].choices.items()} for name in kinds
@@ -374,6 +383,12 @@ def climate(hostile: type[Hostile], dice: Random) -> Climate:
             if "who" in choices[name]:
                 choices[name]["who"] = who
     return Climate(options, often, choices)
+
+
+def some_of(troubles: Sequence[str], dice: Random) -> list[str]:
+    """A few actions of these troubles, or many, the usual ones rather."""
+    deck = [name for name, a in ACTIONS.items() for _ in range(a.often) if a.trouble in troubles]
+    return list(dict.fromkeys(dice.choice(deck) for _ in range(dice.choice((2, 3, 5, 20)))))
 
 
 def cast(hostile: type[Hostile], dice: Random) -> Sequence[int]:
@@ -404,6 +419,7 @@ def walk(hostile: type[Hostile], seed: int, steps: int) -> Hostile:
     weather = climate(hostile, dice)
     run = hostile()
     run.begin(weather.options, seed)
+    run.world.echoes = Random(f"echo {seed}").randrange(4) == 0
     deck = [name for name, often in weather.often.items() for _ in range(often)]
     for step in range(1, steps + 1):
         name = dice.choice(deck)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from random import Random
 from typing import Any
 
+from swarmsim.errors import Panic
 from swarmsim.raft import (
     ConfChange,
     ConfChangeV2,
@@ -99,7 +99,8 @@ class World:
         self.safety = Safety()
         self.flying: list[Message] = []
         self.past: deque[Message] = deque(maxlen=REMEMBERED)
-        self.pace: int | None = None  # Readys that a server works on at a time
+        self.pace: dict[int, int | None] = {}  # Readys that a server works on at a time
+        self.echoes = False  # the first of some messages arrives again after the last
         self.keep: int | None = None  # entries of an AppendEntries that arrive
         self.cut: set[tuple[int, int]] = set()
         self.reads = 0
@@ -194,8 +195,8 @@ class World:
 
     def work(self, id: int) -> None:
         """All Readys that there are, or as many as the pace allows."""
-        done = 0
-        while done != self.pace and (self.nodes[id].stages or self[id].has_ready()):
+        done, pace = 0, self.pace.get(id)
+        while done != pace and (self.nodes[id].stages or self[id].has_ready()):
             self.run(id)
             done += 1
 
@@ -241,8 +242,16 @@ class World:
         node = self.nodes.get(m.dst)
         if node is None or node.raft is None or (m.src, m.dst) in self.cut:
             return
-        with suppress(RaftError):
+        try:
             node.raft.step(m)
+        except RaftError:
+            pass
+        except Panic:
+            if self.core is RawNode:
+                raise
+            self.crash(m.dst)  # without a rule that happens: the process dies, as etcd's does, and is started again
+            self.restart(m.dst)
+            return
         self.look(m.dst)
 
     def arrive(self, *messages: Message) -> None:
@@ -265,7 +274,8 @@ class World:
 
     def pass_on(self, src: int, dst: int) -> None:
         """All messages now flying from `src` to `dst` arrive."""
-        self.arrive(*self.take(src, dst))
+        messages = self.take(src, dst)
+        self.arrive(*messages, *(messages[:1] if self.echoes else ()))
 
     def lose_all(self) -> None:
         """What is in flight is lost."""
