@@ -28,7 +28,7 @@ from .api.objects import (
 from .api.specs import ClusterSpec, GenericResource, NetworkSpec, NodeSpec, Platform, Resources
 from .api.states import Availability, NodeRole, NodeState
 from .ca.root import first_root
-from .errors import ApiError
+from .errors import NO_DAEMON, ApiError
 from .machine import SECOND, Address, Machine, Micros, RecordingOutbox, Request
 from .manager.key_manager import first_keys
 from .manager.manager import new_cluster, predefined_spec
@@ -60,7 +60,6 @@ WORKER_REFUSAL = (
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
     "Please run this command on a manager node or promote the current node to a manager."
 )
-NOBODY = "Cannot connect to the Docker daemon. Is the docker daemon running?"
 
 
 @dataclass(frozen=True)
@@ -316,7 +315,7 @@ class Cluster:
         if via is None:
             via = next((name for name in self.managers if self.hosts[name].up), None)
         if via is None or not self.hosts[via].up:
-            raise ApiError("Unavailable", NOBODY)
+            raise ApiError("Unavailable", NO_DAEMON)
         if via not in self.managers:
             raise ApiError("Unavailable", WORKER_REFUSAL)
         host = self.hosts[via]

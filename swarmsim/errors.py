@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+#: What Docker's client says of an engine that is not there.
+NO_DAEMON = "Cannot connect to the Docker daemon. Is the docker daemon running?"
+
 
 class SwarmsimError(Exception):
     """A mistake that the user can mend: shown as one line, without a traceback, exit code 2."""

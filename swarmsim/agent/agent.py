@@ -31,6 +31,7 @@ from ..api.messages import (
     UpdateVolumeStatusRequest,
 )
 from ..api.objects import Config, EncryptionKey, Node, NodeDescription, Secret, Task, TaskStatus
+from ..api.volume_queue import TIMER
 from ..errors import ApiError
 from ..machine import Address, Disturbed, Handler, Machine, Micros, Outbox
 from ..trace.events import SessionFailed
@@ -38,7 +39,7 @@ from .controller import Binding
 from .reporter import Reporter
 from .service_binding import ServiceBinding
 from .session import RPC_TIMEOUT, WEIGHT_OBSERVED, FirstSessionTracker, Remotes, SessionTracker, next_backoff
-from .volumes import TIMER, Volumes
+from .volumes import Volumes
 from .worker import Worker
 
 

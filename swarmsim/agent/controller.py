@@ -21,9 +21,8 @@ S = TaskState
 #: daemon/cluster/executor/container: a container with a service binding leaves the load balancers this long
 #: before it is stopped.
 CONVERGE_DELAY: Micros = 2_000_000
-ATTACHMENT_POLL: Micros = 100_000
 ATTACHMENT_LIMIT: Micros = 30_000_000
-VOLUME_POLL: Micros = 100_000
+POLL: Micros = 100_000  # how often what a task needs is looked for
 VOLUME_LIMIT: Micros = 300_000_000
 NO_VOLUME = "context deadline exceeded"
 UNHEALTHY = "dockerexec: unhealthy container"
@@ -133,22 +132,23 @@ def _ended_well(task: Task, cause: str, out: Outbox) -> Generator[Any, Any, None
 
 def _await_attachments(task: Task, binding: Binding, cancelled: Cancelled, out: Outbox) -> Generator[Any, Any, None]:
     """The node's own address on each overlay network is given after the scheduler's commit: wait for it."""
-    waited = 0
-    while not binding.attached(task) and not cancelled():
-        if waited >= ATTACHMENT_LIMIT:
-            raise ContainerError(NO_ATTACHMENT)
-        yield out.sleep(ATTACHMENT_POLL)
-        waited += ATTACHMENT_POLL
+    yield from _await(lambda: binding.attached(task), ATTACHMENT_LIMIT, NO_ATTACHMENT, cancelled, out)
 
 
 def _await_volumes(task: Task, binding: Binding, cancelled: Cancelled, out: Outbox) -> Generator[Any, Any, None]:
     """Its cluster volumes come by themselves, after the controller published them (`waitClusterVolumes`)."""
+    yield from _await(lambda: binding.has_volumes(task), VOLUME_LIMIT, NO_VOLUME, cancelled, out)
+
+
+def _await(
+    ready: Callable[[], bool], limit: Micros, error: str, cancelled: Cancelled, out: Outbox
+) -> Generator[Any, Any, None]:
     waited = 0
-    while not binding.has_volumes(task) and not cancelled():
-        if waited >= VOLUME_LIMIT:
-            raise ContainerError(NO_VOLUME)
-        yield out.sleep(VOLUME_POLL)
-        waited += VOLUME_POLL
+    while not ready() and not cancelled():
+        if waited >= limit:
+            raise ContainerError(error)
+        yield out.sleep(POLL)
+        waited += POLL
 
 
 def shut_down(task: Task, binding: Binding, out: Outbox) -> Generator[Any, Any, int | None]:

@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..api.csi import CsiError, NodePublish, NodeUnpublish, Secrets, VolumeAssignment
+from ..api.csi import NodePublish, NodeUnpublish, Secrets, VolumeAssignment
 from ..api.objects import Secret, Task
-from ..api.volume_queue import VolumeQueue
+from ..api.volume_queue import VolumeWork
 from ..machine import Outbox
-
-TIMER = "volumes"
 
 
 class Assigned(NamedTuple):
@@ -31,8 +29,8 @@ class Volumes:
         self._gone = gone
         self._assigned: dict[str, Assigned] = {}
         self._here: dict[str, None] = {}
-        self._queue = VolumeQueue()
-        self._working = False
+        self._queue = VolumeWork(self._handle)
+        self.go_on = self._queue.go_on
 
     def ready_for(self, task: Task) -> bool:
         return all(given.id in self._here for given in task.volumes)
@@ -55,25 +53,7 @@ class Volumes:
             self._queue.enqueue(volume.id, 0, out.now)
         self.go_on(out)
 
-    # -- the queue --
-    def go_on(self, out: Outbox) -> None:
-        due = self._queue.next_due()
-        if due is not None and due <= out.now and not self._working:
-            out.start(self._work(out))
-
-    def _work(self, out: Outbox) -> Generator[Any, Any, None]:
-        self._working = True
-        while (due := self._queue.pop(out.now)) is not None:
-            id, attempt = due
-            try:
-                yield from self._handle(id, out)
-            except CsiError:
-                self._queue.enqueue(id, attempt + 1, out.now)
-        self._working = False
-        at = self._queue.next_due()
-        if at is not None:
-            out.set_timer(TIMER, at - out.now)
-
+    # -- one volume --
     def _handle(self, id: str, out: Outbox) -> Generator[Any, Any, None]:
         assigned = self._assigned.get(id)
         if assigned is None:

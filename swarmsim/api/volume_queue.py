@@ -1,10 +1,17 @@
 """Which cluster volume is worked on next, and how long after a failure it is tried again.
 
-SwarmKit volumequeue/queue.go, shared by the manager's side and the agent's. Whoever owns a queue sets one timer for
-`next_due` and pops what is due; asking for a volume that waits already moves it.
+SwarmKit volumequeue/queue.go, shared by the manager's side and the agent's. Asking for a volume that waits already
+moves it.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
+
+from .csi import CsiError
+
+TIMER = "volumes"
 
 Micros = int
 
@@ -37,3 +44,44 @@ class VolumeQueue:
 
     def next_due(self) -> Micros | None:
         return min((at for at, _ in self._waiting.values()), default=None)
+
+
+class Worker(Protocol):
+    """What the work needs of its owner's outbox."""
+
+    now: Micros
+
+    def start(self, handler: Generator[Any, Any, Any] | None) -> None: ...
+
+    def set_timer(self, name: Any, delay: Micros) -> None: ...
+
+
+class VolumeWork(VolumeQueue):
+    """A queue that is worked off, one volume at a time, as long as any is due.
+
+    `handle` does what there is to do for a volume; it raises `CsiError` where that must be tried again. Call `go_on`
+    when something was enqueued, and when the timer `TIMER` rings.
+    """
+
+    def __init__(self, handle: Callable[[str, Any], Generator[Any, Any, None]]) -> None:
+        super().__init__()
+        self._handle = handle
+        self._working = False
+
+    def go_on(self, out: Worker) -> None:
+        due = self.next_due()
+        if due is not None and due <= out.now and not self._working:
+            out.start(self._work(out))
+
+    def _work(self, out: Worker) -> Generator[Any, Any, None]:
+        self._working = True
+        while (due := self.pop(out.now)) is not None:
+            id, attempt = due
+            try:
+                yield from self._handle(id, out)
+            except CsiError:
+                self.enqueue(id, attempt + 1, out.now)
+        self._working = False
+        at = self.next_due()
+        if at is not None:
+            out.set_timer(TIMER, at - out.now)

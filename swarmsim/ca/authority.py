@@ -8,7 +8,7 @@ ISSUED when the store's event asks for the signature. Keys and bytes are not mod
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from ..api.messages import (
     CertificateStatus,
@@ -26,7 +26,7 @@ from ..api.specs import NodeSpec
 from ..api.states import IssuanceState, Membership, NodeRole
 from ..errors import ApiError
 from ..machine import SECOND, Address, Call, Handler, Machine, Micros, Outbox
-from .rotation import TIMER, RootRotations
+from .rotation import TIMER, RootRotations, Store
 from .signing import RETRY, Reachable, can_sign, nobody
 
 BAD_TOKEN = "A valid join token is necessary to join this cluster"
@@ -35,15 +35,6 @@ MIN_EXPIRY: Micros = 3_600 * SECOND
 DEFAULT_EXPIRY: Micros = 90 * 86_400 * SECOND
 #: server.go `isFinalState`: what a request for the status waits for.
 FINAL = (IssuanceState.ISSUED, IssuanceState.FAILED, IssuanceState.ROTATE)
-
-
-class Store(Protocol):
-    """What the authority reads of its manager's store."""
-
-    nodes: dict[str, Node]
-
-    @property
-    def cluster(self) -> Cluster | None: ...
 
 
 class Authority(Machine):

@@ -25,6 +25,8 @@ ON_THE_WAY = (IssuanceState.RENEW, IssuanceState.PENDING, IssuanceState.ROTATE)
 
 
 class Store(Protocol):
+    """What the authority and its rotations read of their manager's store."""
+
     nodes: dict[str, Node]
 
     @property

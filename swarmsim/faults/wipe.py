@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from ..node import SWARM_STATE
 from ..trace.events import DiskWiped
 from .base import Aim, Fault, Hit
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..cluster import Cluster
 
 #: Whose data is in which directory.
-MACHINES: dict[str, tuple[str, ...]] = {"raft": ("raft",), "swarm": ("raft", "node", "agent")}
+MACHINES: dict[str, tuple[str, ...]] = {"raft": ("raft",), "swarm": SWARM_STATE}
 
 
 class Wipe(Fault):

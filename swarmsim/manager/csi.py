@@ -27,7 +27,7 @@ from ..api.csi import ControllerPublish, ControllerUnpublish, CsiError, DestroyV
 from ..api.messages import Committed
 from ..api.objects import Node, Secret, Volume, VolumePublishStatus
 from ..api.states import PublishState
-from ..api.volume_queue import VolumeQueue
+from ..api.volume_queue import VolumeWork
 from ..machine import Address, Handler, Machine, Outbox
 from ..store.actions import REMOVE
 from ..store.memory_store import MemoryStore
@@ -42,9 +42,8 @@ class CsiManager(Machine):
     def __init__(self, node: str, store: MemoryStore) -> None:
         self.node = node
         self.store = store
-        self.queue = VolumeQueue()
+        self.queue = VolumeWork(self._handle)
         self._nodes: dict[str, dict[str, str]] = {}  # driver -> node -> the driver's id for it
-        self._working = False
 
     # -- stimuli --
     def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
@@ -52,7 +51,7 @@ class CsiManager(Machine):
             self._learn(node)
         for id in self.store.volumes:
             self.queue.enqueue(id, 0, out.now)
-        self._go_on(out)
+        self.queue.go_on(out)
         return None
 
     def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
@@ -63,11 +62,11 @@ class CsiManager(Machine):
                 self.queue.enqueue(obj.id, 0, out.now)
             elif type(obj) is Node:
                 self._follow(obj, gone=change.kind is REMOVE)
-        self._go_on(out)
+        self.queue.go_on(out)
         return None
 
     def on_timer(self, name: Any, out: Outbox) -> Handler:
-        self._go_on(out)
+        self.queue.go_on(out)
         return None
 
     def _follow(self, node: Node, gone: bool) -> None:
@@ -81,26 +80,6 @@ class CsiManager(Machine):
         """A driver that a node does not report any more keeps what it was told of it (`handleNode`)."""
         for about in node.description.csi if node.description is not None else ():
             self._nodes.setdefault(about.plugin, {})[node.id] = about.node_id
-
-    # -- the queue --
-    def _go_on(self, out: Outbox) -> None:
-        due = self.queue.next_due()
-        if due is not None and due <= out.now and not self._working:
-            out.start(self._work(out))
-
-    def _work(self, out: Outbox) -> Work:
-        """One volume after another, as long as any is due."""
-        self._working = True
-        while (due := self.queue.pop(out.now)) is not None:
-            id, attempt = due
-            try:
-                yield from self._handle(id, out)
-            except CsiError:
-                self.queue.enqueue(id, attempt + 1, out.now)
-        self._working = False
-        at = self.queue.next_due()
-        if at is not None:
-            out.set_timer("retry", at - out.now)
 
     # -- one volume --
     def _handle(self, id: str, out: Outbox) -> Work:

@@ -11,8 +11,7 @@ from typing import NamedTuple, Protocol
 
 from ..api.objects import Secret, Task
 from ..api.specs import EndpointSpec
-
-TOO_BIG = 500 * 1024  # bytes, as for secrets that are stored
+from .validation import MAX_SECRET_SIZE
 
 
 class SecretRequest(NamedTuple):
@@ -60,8 +59,8 @@ def value_of(secret: Secret, task: Task, drivers: SecretDrivers) -> SecretValue:
     """Raises `DriverError`, also for a value that no secret may have (`validation.ValidateSecretPayload`)."""
     assert secret.spec.driver is not None, f"secret {secret.id} has its value in the store"
     value = drivers.get(secret.spec.driver.name, _request(secret, task))
-    if not 0 < len(value.data) < TOO_BIG:
-        raise DriverError(f"secret data must be larger than 0 and less than {TOO_BIG} bytes")
+    if not 0 < len(value.data) < MAX_SECRET_SIZE:
+        raise DriverError(f"secret data must be larger than 0 and less than {MAX_SECRET_SIZE} bytes")
     return value
 
 

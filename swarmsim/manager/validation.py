@@ -40,6 +40,7 @@ _TAG, _DIGEST = r"\w[\w.-]{0,127}", r"[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,}"
 _IMAGE = re.compile(rf"(?:{_DOMAIN}/)?{_PATH}(?:/{_PATH})*(?::{_TAG})?(?:@{_DIGEST})?", re.ASCII)
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")  # an image's id is no reference
 MIN_NANO_CPUS = 1_000_000
+MAX_SECRET_SIZE = 500 * 1024  # bytes (api/validation/secrets.go)
 MIN_MEMORY = 4 << 20
 MODES = (Replicated, Global, ReplicatedJob, GlobalJob)
 PREDEFINED = "com.docker.swarm.predefined"

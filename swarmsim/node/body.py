@@ -7,9 +7,7 @@ from typing import Any
 
 from ..ablation import of_raft, without
 from ..agent.agent import Agent, HandedOver
-from ..api.messages import (
-    LeaveSwarm,
-)
+from ..api.messages import LeaveSwarm
 from ..api.objects import NodeDescription
 from ..api.specs import ClusterSpec
 from ..api.states import NodeRole

@@ -38,8 +38,8 @@ def _advice(constraints: Sequence[Constraint], hosts: Sequence[HostWords]) -> st
     """The options that would make a node fit, where labels alone are missing."""
     labels = [c for c in constraints if c.equal and c.key.lower().startswith(LABEL)]
     others = [c for c in constraints if c not in labels]
-    fitting = [host.name for host in hosts if matches(others, _subject(host))]
+    fitting = [host for host in hosts if matches(others, _subject(host))]
     if not labels or not fitting:
         return ""
-    node = next((name for name in fitting if name.startswith("w")), fitting[0])
-    return "; write " + " ".join(f"--label {node}:{c.key[len(LABEL) :]}={c.value}" for c in labels)
+    node = next((host for host in fitting if host.role == "worker"), fitting[0])
+    return "; write " + " ".join(f"--label {node.name}:{c.key[len(LABEL) :]}={c.value}" for c in labels)

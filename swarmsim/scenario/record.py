@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..checks.history import OF_NODES
 from ..trace.events import (
     FaultEnded,
     FaultStarted,
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from ..trace.recorder import Recorded
 
 _MARKS = {"activate": "active", "remove_node": "remove-node", "remove_stack": "remove-stack"}
-#: Steps whose targets are nodes: a mark for each.
-_OF_NODES = ("drain", "pause", "activate", "join", "promote", "demote", "remove_node", "label", "leave")
 
 
 def lines(trace: Trace, name: str) -> Iterator[str]:
@@ -125,7 +124,7 @@ def _service(event: ServiceChanged) -> dict[str, Any]:
 
 def _step(event: StepSent) -> Iterator[dict[str, Any]]:
     what = _MARKS.get(event.verb, event.verb)
-    if event.verb in _OF_NODES:
+    if event.verb in OF_NODES:
         if event.verb == "label" and event.detail.startswith("without "):
             what = "unlabel"
         for node in event.target.split(", "):

@@ -10,7 +10,7 @@ import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -198,20 +198,6 @@ def _carry_out_until(
 def describe(scenario: Scenario) -> ClusterDescription:
     """`cluster:` as `swarmsim.cluster` takes it."""
     words = scenario.cluster
-    hosts = tuple(
-        HostSpec(
-            h.name,
-            h.role,
-            h.cpus,
-            h.memory,
-            h.labels,
-            Availability[h.availability.upper()],
-            platform=h.platform,
-            generic=h.generic_resources,
-            engine_labels=h.engine_labels,
-        )
-        for h in scenario.hosts
-    )
     beat, election = numbers(words.raft, words.swarm.heartbeat_tick, words.swarm.election_tick)
     swarm = ClusterSpec(
         task_history_limit=words.swarm.task_history_limit,
@@ -224,18 +210,10 @@ def describe(scenario: Scenario) -> ClusterDescription:
         raft=words.raft.spec(scenario.behind),
     )
     like = HostWords("", "worker").under(words.defaults)
-    newcomer = HostSpec(
-        "",
-        "worker",
-        like.cpus,
-        like.memory,
-        platform=like.platform,
-        generic=like.generic_resources,
-        engine_labels=like.engine_labels,
-    )
+    newcomer = replace(_host(like), labels={}, availability=Availability.ACTIVE)
     network = words.network
     return ClusterDescription(
-        hosts,
+        tuple(map(_host, scenario.hosts)),
         network.latency,
         network.loss,
         swarm,
@@ -245,6 +223,20 @@ def describe(scenario: Scenario) -> ClusterDescription:
         without=scenario.without,
         ways=scenario.ways,
         only=words.only or "",
+    )
+
+
+def _host(h: HostWords) -> HostSpec:
+    return HostSpec(
+        h.name,
+        h.role,
+        h.cpus,
+        h.memory,
+        h.labels,
+        Availability[h.availability.upper()],
+        platform=h.platform,
+        generic=h.generic_resources,
+        engine_labels=h.engine_labels,
     )
 
 

@@ -69,6 +69,7 @@ class Container:
 class Pull:
     """Of one image, for all tasks that wait for it: each with what it does then."""
 
+    fails: bool  # no registry has the image; that does not matter where the node has it (controller.go `Prepare`)
     waiting: dict[str, list[tuple[simpy.Event, int]]] = field(default_factory=dict)  # task -> (its answer, cause)
 
 
@@ -125,13 +126,13 @@ class Engine:
 
     def _pull(self, task: Task, cause: int) -> Pull:
         image, behaviour = task.spec.container.image, task.spec.container.behaviour
-        pull = self._pulling[image] = Pull()
+        pull = self._pulling[image] = Pull(behaviour.fail == "pull")
         times = behaviour.pull
         delay = times[0]
         if times[0] != times[1]:
             delay = rng.stream(self.host.seed, "pull", self.host.name, image).randint(*times)
         timeout = simpy.Timeout(self.env, delay, (image, pull, cause))
-        timeout.callbacks.append(self._not_found if behaviour.fail == "pull" else self._pulled)
+        timeout.callbacks.append(self._pulled)
         return pull
 
     def _pulled(self, event: simpy.Event) -> None:
@@ -140,22 +141,15 @@ class Engine:
         if self._pulling.get(image) is not pull:
             return  # it was given up, or the host went off meanwhile: it begins again
         del self._pulling[image]
-        self.images.add(image)
-        seq = self.host.trace.record(ImagePulled(self.host.name, image), self.env.now, cause)
+        if pull.fails:
+            answer: Any = Failure(ContainerError(f"No such image: {image}"))
+        else:
+            answer = None
+            self.images.add(image)
+            cause = self.host.trace.record(ImagePulled(self.host.name, image), self.env.now, cause)
         for answers in pull.waiting.values():
             for done, waited in answers:
-                fire(done, None, seq or waited)
-
-    def _not_found(self, event: simpy.Event) -> None:
-        """No registry has the image. Where the node has it, a failed pull does not matter (controller.go `Prepare`)."""
-        pull: Pull
-        image, pull, cause = event._value
-        if self._pulling.get(image) is not pull:
-            return
-        del self._pulling[image]
-        for answers in pull.waiting.values():
-            for done, waited in answers:
-                fire(done, Failure(ContainerError(f"No such image: {image}")), cause or waited)
+                fire(done, answer, cause or waited)
 
     def _give_up_pull(self, task: Task) -> None:
         """controller.go `Shutdown`, `cancelPull`: a task waits no more, and nobody pulls what nobody waits for."""

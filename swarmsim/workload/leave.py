@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import StrictBool, model_validator
 
 from ..api.messages import ListManagers
-from ..errors import ApiError
+from ..errors import NO_DAEMON, ApiError
 from ..machine import Micros
 from .base import Aim, Asking, Order, Step
 from .deploy import ClientError
@@ -25,7 +25,6 @@ STATS_TIMEOUT: Micros = 5_000_000
 
 #: daemon/cluster/errors.go, daemon/cluster/swarm.go.
 NO_SWARM = "This node is not part of a swarm"
-NOBODY = "Cannot connect to the Docker daemon. Is the docker daemon running?"
 A_MANAGER = "You are attempting to leave the swarm on a node that is participating as a manager. "
 THE_LAST = "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. "
 NO_QUORUM = "Removing this node leaves {} managers out of {}. Without a Raft quorum your swarm will be inaccessible. "
@@ -60,7 +59,7 @@ class Leave(Step):
     def ask(self, cluster: Cluster, order: Order) -> Asking:
         for name in order.targets:
             if not cluster.hosts[name].up:
-                raise ClientError(NOBODY)
+                raise ClientError(NO_DAEMON)
             if cluster.nodes[name].identity is None:
                 raise ClientError(f"Error response from daemon: {NO_SWARM}")
             if cluster.nodes[name].runs_manager and not self.force:

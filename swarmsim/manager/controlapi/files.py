@@ -15,7 +15,8 @@ from ...errors import ApiError
 from ...machine import Outbox
 from ...store.memory_store import MemoryStore
 from ...store.transaction import NameConflictError
-from .lookup import Serves, find, invalid_argument, not_found
+from ..validation import MAX_SECRET_SIZE
+from .lookup import Serves, find, invalid_argument, still
 
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?", re.ASCII)
 
@@ -26,7 +27,7 @@ class Rules(NamedTuple):
     too_big: int  # bytes
 
 
-SECRETS = Rules(Secret, "secret", 500 * 1024)
+SECRETS = Rules(Secret, "secret", MAX_SECRET_SIZE)
 CONFIGS = Rules(Config, "config", 1000 * 1024)
 
 Serving = Generator[Any, Any, Any]
@@ -66,9 +67,7 @@ class Files:
         known = find(self.store, rules.kind, wanted)
 
         def change(tx: Any) -> Any:
-            current = tx.get(rules.kind, known.id)
-            if current is None:
-                raise not_found(rules.kind, wanted)
+            current = still(tx, rules.kind, known.id, wanted)
             if spec.name != current.name or (spec.data and spec.data != current.spec.data):
                 raise invalid_argument("only updates to Labels are allowed")
             written = current.evolve(spec=replace(current.spec, labels=spec.labels), version=version)
@@ -82,8 +81,7 @@ class Files:
         known = find(self.store, rules.kind, wanted)
 
         def change(tx: Any) -> None:
-            if tx.get(rules.kind, known.id) is None:
-                raise not_found(rules.kind, wanted)
+            still(tx, rules.kind, known.id, wanted)
             _check_unused(rules, known.name, tx)
             tx.delete(rules.kind, known.id)
 

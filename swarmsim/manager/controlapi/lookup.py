@@ -55,6 +55,14 @@ def find(store: MemoryStore, kind: type, wanted: str) -> Any:
     return matches[0]
 
 
+def still(tx: Any, kind: type, id: str, wanted: str) -> Any:
+    """What was found, as the transaction has it; raises `ApiError` where it went away meanwhile."""
+    found = tx.get(kind, id)
+    if found is None:
+        raise not_found(kind, wanted)
+    return found
+
+
 def _named(store: MemoryStore, kind: type, wanted: str) -> list[Any]:
     if kind in NAMED:
         found = store.by_name(kind, wanted)

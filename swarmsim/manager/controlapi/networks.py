@@ -15,7 +15,7 @@ from ...errors import ApiError
 from ...machine import Outbox
 from ...store.memory_store import MemoryStore
 from ..validation import PREDEFINED, check_name, needs_ingress
-from .lookup import Serves, find, invalid_argument, not_found
+from .lookup import Serves, find, invalid_argument, still
 
 #: libnetwork/cnmallocator drivers_network_linux.go; the empty name is the default's.
 DRIVERS = ("", "bridge", "host", "ipvlan", "macvlan", "overlay")
@@ -56,8 +56,7 @@ class Networks:
             raise _in_use(f"network {known.id} ({known.name}) is a swarm predefined network and cannot be removed")
 
         def change(tx: Any) -> None:
-            if tx.get(Network, known.id) is None:
-                raise not_found(Network, request.network_id)
+            still(tx, Network, known.id, request.network_id)
             if known.spec.ingress:
                 _check_ingress_unused(tx)
             else:

@@ -12,7 +12,7 @@ from ...errors import ApiError
 from ...machine import Outbox
 from ...store.memory_store import MemoryStore
 from .clusters import without_expired
-from .lookup import Serves, find, invalid_argument, not_found
+from .lookup import Serves, find, invalid_argument, still
 
 REMOVED_NODE = "Task belonged to a node that has been deleted"
 
@@ -54,9 +54,7 @@ class Nodes:
         known: Node = find(self.store, Node, request.node_id)
 
         def change(tx: Any) -> Node:
-            node: Node | None = tx.get(Node, known.id)
-            if node is None:
-                raise not_found(Node, request.node_id)
+            node: Node = still(tx, Node, known.id, request.node_id)
             if node.spec.desired_role is NodeRole.MANAGER and spec.desired_role is NodeRole.WORKER:
                 self._check_demotion(node, tx)
             written: Node = tx.update(node.evolve(spec=spec, version=version))
@@ -79,9 +77,7 @@ class Nodes:
         known: Node = find(self.store, Node, request.node_id)
 
         def change(tx: Any) -> None:
-            node: Node | None = tx.get(Node, known.id)
-            if node is None:
-                raise not_found(Node, request.node_id)
+            node: Node = still(tx, Node, known.id, request.node_id)
             self._check_removal(node, request.force)
             _blacklist(node, tx)
             _orphan_tasks(node, tx)

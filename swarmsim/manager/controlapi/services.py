@@ -15,7 +15,7 @@ from ...machine import Outbox
 from ...store.memory_store import MemoryStore
 from ...store.transaction import NameConflictError
 from .. import validation
-from .lookup import Serves, find, invalid_argument, not_found
+from .lookup import Serves, find, invalid_argument, still
 
 Serving = Generator[Any, Any, Any]
 
@@ -75,9 +75,7 @@ class Services:
             validation.check_port_conflicts(spec, service.id, self.store.services.values())
 
         def change(tx: Any) -> Service:
-            current: Service | None = tx.get(Service, service.id)
-            if current is None:
-                raise not_found(Service, request.service_id)
+            current: Service = still(tx, Service, service.id, request.service_id)
             if spec is not None:
                 validation.check_references(spec, tx)
                 validation.check_update(current.spec, spec)
@@ -97,8 +95,7 @@ class Services:
         service = find(self.store, Service, request.service_id)
 
         def change(tx: Any) -> None:
-            if tx.get(Service, service.id) is None:
-                raise not_found(Service, request.service_id)
+            still(tx, Service, service.id, request.service_id)
             tx.delete(Service, service.id)
 
         return (yield out.update(change))

@@ -9,7 +9,7 @@ from ...api import messages as m
 from ...api.objects import Task
 from ...machine import Outbox
 from ...store.memory_store import MemoryStore
-from .lookup import Serves, find, not_found
+from .lookup import Serves, find, still
 
 
 class Tasks:
@@ -25,8 +25,7 @@ class Tasks:
         task: Task = find(self.store, Task, request.task_id)
 
         def change(tx: Any) -> None:
-            if tx.get(Task, task.id) is None:
-                raise not_found(Task, request.task_id)
+            still(tx, Task, task.id, request.task_id)
             tx.delete(Task, task.id)
 
         return (yield out.update(change))

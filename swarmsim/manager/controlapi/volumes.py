@@ -17,7 +17,7 @@ from ...api.specs import VolumeSpec
 from ...errors import ApiError
 from ...machine import Outbox
 from ...store.memory_store import MemoryStore
-from .lookup import Serves, find, invalid_argument, not_found
+from .lookup import Serves, find, invalid_argument, still
 
 Serving = Generator[Any, Any, Any]
 
@@ -64,9 +64,7 @@ class Volumes:
         known: Volume = find(self.store, Volume, request.volume_id)
 
         def change(tx: Any) -> Volume:
-            volume: Volume | None = tx.get(Volume, known.id)
-            if volume is None:
-                raise not_found(Volume, request.volume_id)
+            volume: Volume = still(tx, Volume, known.id, request.volume_id)
             for name, word in IMMUTABLE.items():
                 if getattr(spec, name) != getattr(volume.spec, name):
                     raise invalid_argument(f"{word} cannot be updated")
@@ -80,9 +78,7 @@ class Volumes:
         known: Volume = find(self.store, Volume, request.volume_id)
 
         def change(tx: Any) -> None:
-            volume: Volume | None = tx.get(Volume, known.id)
-            if volume is None:
-                raise not_found(Volume, request.volume_id)
+            volume: Volume = still(tx, Volume, known.id, request.volume_id)
             if request.force:
                 tx.delete(Volume, volume.id)
             elif volume.publish_status:

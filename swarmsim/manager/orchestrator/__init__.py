@@ -20,6 +20,8 @@ What the first three share:
     task, slot            making a task; is it outdated? which slots survive a scale-down
     waiting               how a handler waits for something within its machine
 
+What the last two share is in `enforcer`.
+
 Read `replicated` first, then `restart`, then `update`.
 
 What the original leaves to Go's map order or to random ids is drawn from the machine's own stream: the order of slots

@@ -1,56 +1,29 @@
 """The constraint enforcer: evicts tasks from a node that has changed so that it no longer suits them.
 
 SwarmKit manager/orchestrator/constraintenforcer/constraint_enforcer.go. It looks at all nodes at the start and at a
-node whenever that changes, not at services. Evicted means observed REJECTED: what follows is the orchestrator's
-business. Platforms, plugins, host ports and the limit of replicas are not enforced.
+node whenever that changes, not at services. Platforms, plugins, host ports and the limit of replicas are not enforced.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 from ...api.constraints import node_matches
-from ...api.messages import Committed
 from ...api.objects import Node, Service, Task
 from ...api.specs import NO_RESOURCES, GenericResource, Placement
 from ...api.states import Availability, TaskState
-from ...machine import Address, Handler, Machine, Outbox
-from ...store import MemoryStore, Transaction
-from ...store.actions import UPDATE
 from ..scheduler import generic_resources as generic
-from .task import StoreChange, constraints_of, write
-from .waiting import Work
+from .enforcer import Enforcer
+from .task import constraints_of
 
 MESSAGE = "task rejected by constraint enforcer"
 ERROR = "assigned node no longer meets constraints"
 
 
-class Eviction(NamedTuple):
-    task: Task
-    cause: int
+class ConstraintEnforcer(Enforcer):
+    watched = Node
+    message = MESSAGE
+    error = ERROR
 
-
-class ConstraintEnforcer(Machine):
-    def __init__(self, node: str, store: MemoryStore) -> None:
-        self.node = node
-        self.store = store
-
-    def on_start(self, saved: Mapping[Any, Any], out: Outbox) -> Handler:
-        nodes = list(self.store.nodes.values())
-        return self._evict([Eviction(t, out.cause) for node in nodes for t in self._misplaced(node)], out)
-
-    def on_message(self, src: Address, message: Any, out: Outbox) -> Handler:
-        assert isinstance(message, Committed), f"the constraint enforcer got {message!r}"
-        evictions = [
-            Eviction(task, change.cause)
-            for change in message.changes
-            if type(change.new) is Node and change.kind is UPDATE
-            for task in self._misplaced(change.new)
-        ]
-        return self._evict(evictions, out) if evictions else None
-
-    def _misplaced(self, node: Node) -> list[Task]:
+    def _evicted_by(self, node: Node, /) -> list[Task]:
         """The tasks that the node no longer suits, in the order of the store (`rejectNoncompliantTasks`).
 
         Each task that stays takes its part of what the node has. At the first whose generic resources are gone the
@@ -82,20 +55,8 @@ class ConstraintEnforcer(Machine):
         placement: Placement | None = service.spec.task.placement if service is not None else task.spec.placement
         return node_matches(constraints_of(placement), node)
 
-    def _evict(self, evictions: list[Eviction], out: Outbox) -> Work:
-        if evictions:
-            yield from write([_reject(task.id, cause) for task, cause in evictions], evictions[0].cause, out)
-
-
-def _reject(task_id: str, cause: int) -> StoreChange:
-    def change(tx: Transaction) -> None:
-        task: Task | None = tx.get(Task, task_id)
-        if task is None or task.desired_state > TaskState.COMPLETE:
-            return
-        status = task.status.evolve(state=TaskState.REJECTED, message=MESSAGE, err=ERROR, timestamp=tx.now)
-        tx.update(task.evolve(status=status), cause)
-
-    return change
+    def _may_evict(self, task: Task) -> bool:
+        return task.desired_state <= TaskState.COMPLETE
 
 
 def _is_here(task: Task) -> bool:

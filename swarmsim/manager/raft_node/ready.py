@@ -10,7 +10,7 @@ from typing import Any
 
 from ...api.messages import LeadershipChanged, ManagerFailed, RaftEnvelope
 from ...machine import SECOND, Address, DiskFull, Micros, Outbox
-from ...raft.messages import NONE, HardState, InstallSnapshot
+from ...raft.messages import NONE, InstallSnapshot
 from ...raft.state import LEADER
 from ...trace.events import EntriesAppended, StoreWedged, VoteGranted
 from .applying import Applying
@@ -93,10 +93,6 @@ class ReadyLoop(Applying):
         if hard is not None and hard.voted_for and (hard.current_term, hard.voted_for) != self._voted:
             self._voted = (hard.current_term, hard.voted_for)
             out.emit(VoteGranted(self.node, hard.current_term, self.group.host(hard.voted_for)))
-
-    _voted: tuple[int, int] = (0, 0)
-    _unwritten: HardState | None = None
-    _may_hand_over_at: Micros = 0
 
     def _send(self, ready: Any, out: Outbox) -> None:
         for rpc in ready.messages:

@@ -13,6 +13,7 @@ from ...raft.ablation import core
 from ...raft.config import swarmkit
 from ...raft.dialects import dialect
 from ...raft.membership import ConfChange
+from ...raft.messages import HardState
 from ...raft.raft import RawNode
 from ...raft.state import LEADER
 from ...store.actions import Proposal
@@ -80,6 +81,9 @@ class MemberState(Machine):
         self._belongs = formed is not None  # a newcomer replays how the group became what it joined
         self._removed = False
         self._ticks_compared = False
+        self._voted = (0, 0)  # term and whom, as it was told last
+        self._unwritten: HardState | None = None  # a commit index that waits for the next flush
+        self._may_hand_over_at: Micros = 0
 
     def _propose(self, proposal: Proposal, cause: int, on_commit: Callable[[int], None]) -> None:
         raise NotImplementedError  # node.py

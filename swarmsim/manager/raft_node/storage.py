@@ -119,7 +119,7 @@ class Storage:
     def open(cls, saved: Mapping[Any, Any], keys: Keys, segment_bytes: int = SEGMENT_BYTES) -> tuple[Storage, Writes]:
         """Read a disk; raises `LogRefused`. The writes are the repair, to be made before anything else."""
         storage = cls(keys, segment_bytes)
-        records = {seq: saved[seq] for seq in sorted(key for key in saved if type(key) is int)}
+        records = _log(saved)
         if not records:
             return storage, {}
         snapshot, broken = _newest_snapshot(saved, keys)
@@ -136,7 +136,7 @@ class Storage:
         recovered = self.recovered
         self.raft_id = recovered.raft_id
         self.snapshots = [index for index in snapshot_indices(saved) if ("snap", index) not in repair]
-        kept = {seq: saved[seq] for seq in sorted(key for key in saved if type(key) is int and key not in repair)}
+        kept = {seq: record for seq, record in _log(saved).items() if seq not in repair}
         self._next = max(kept, default=-1) + 1
         starts = [seq for seq, record in kept.items() if type(record) is Record and record.kind is Kind.SEGMENT]
         self.segments = [Segment(seq, kept[seq].data) for seq in starts]
@@ -220,7 +220,7 @@ class Storage:
 def log_places(saved: Mapping[Any, Any]) -> list[int]:
     """The records that a start would read."""
     indices = snapshot_indices(saved)
-    records = {seq: saved[seq] for seq in sorted(key for key in saved if type(key) is int)}
+    records = _log(saved)
     begin = _beginning(records, indices[-1] if indices else 0) if records else 0
     return [seq for seq in records if seq >= begin]
 
@@ -231,6 +231,11 @@ def snapshot_indices(saved: Mapping[Any, Any]) -> list[int]:
 
 
 # -- reading --
+def _log(saved: Mapping[Any, Any]) -> dict[int, Any]:
+    """The records, in order."""
+    return {seq: saved[seq] for seq in sorted(key for key in saved if type(key) is int)}
+
+
 def _newest_snapshot(saved: Mapping[Any, Any], keys: Keys) -> tuple[Snapshot | None, tuple[int, ...]]:
     """The newest that is whole; those before it that are not (etcd snapshotter.go `Load`)."""
     broken: list[int] = []
