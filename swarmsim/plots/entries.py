@@ -46,6 +46,8 @@ from .time_axis import Micros, end_of, time_axis
 
 #: Faults that last: what stands under their time is shaded. `kill` is over at once.
 LINK_FAULTS = frozenset({"partition", "delay", "loss"})
+#: Steps whose detail is told, and what stands before it.
+TOLD_OF = {"scale": " ", "update": " ", "propose": ": ", "change_members": ": "}
 MOST_ROWS = 8
 ROW = 0.19  # inches
 LABEL = SMALL + 0.5
@@ -113,7 +115,7 @@ def _crash(trace: Trace, crashed: Recorded, end: Micros, short: Mapping[str, str
 
 def _step(recorded: Recorded, answer: StepAnswered | None) -> Window:
     e: StepSent = recorded.event
-    label = f"{e.verb} {e.target}" + (f" {e.detail}" if e.verb in ("scale", "update") and e.detail else "")
+    label = f"{e.verb} {e.target}" + (f"{TOLD_OF[e.verb]}{e.detail}" if e.verb in TOLD_OF and e.detail else "")
     if answer is not None and answer.error:
         label += " (refused)"
     return Window(recorded.at, None, "step", label)

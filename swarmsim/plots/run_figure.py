@@ -8,10 +8,13 @@ from typing import Any, NamedTuple, Protocol
 
 from matplotlib.axes import Axes
 
+from ..trace.events import NodeChanged, ServiceChanged, SwarmReady
 from ..trace.recorder import Trace
 from .entries import entries, strip_height, windows
 from .lanes import lanes, lanes_height
 from .lanes import read as read_lanes
+from .logs import logs, logs_height
+from .logs import shown as shown_logs
 from .replicas import read as read_services
 from .replicas import replicas, replicas_height
 from .style import (
@@ -91,7 +94,7 @@ def heading(result: Run) -> Heading:
 
 @styled
 def run_figure(trace: Trace, heading: Heading | None = None, end: float | None = None) -> Picture:
-    """The whole run: what was done, managers, services and nodes, below each other on one time axis."""
+    """The whole run: what was done, managers, services and nodes (of a Raft group alone: logs), on one time axis."""
     heading = heading or Heading(facts=(f"digest {trace.digest()[:12]}",))
     until = end_of(trace, end)
     panels = _panels(trace, until)
@@ -111,12 +114,20 @@ def run_figure(trace: Trace, heading: Heading | None = None, end: float | None =
 def _panels(trace: Trace, until: Micros) -> list[Panel]:
     found = windows(trace, until)
     done = Panel(entries, strip_height(found, until, WIDTH - LEFT - RIGHT))
+    managers = Panel(lanes, lanes_height(len(read_lanes(trace))))
+    upper = [done, managers] if found else [managers]
+    if is_raft_alone(trace):
+        return [*upper, Panel(logs, logs_height(shown_logs(trace, until)))]
     return [
-        *([done] if found else []),
-        Panel(lanes, lanes_height(len(read_lanes(trace)))),
+        *upper,
         Panel(replicas, replicas_height(len(read_services(trace)))),
         Panel(tasks_by_node, tasks_height(len(arranged(trace)))),
     ]
+
+
+def is_raft_alone(trace: Trace) -> bool:
+    """A Raft group with no swarm on top of it: nobody tells of a node, nor of a service."""
+    return any(trace.of(SwarmReady)) and not any(trace.of(NodeChanged, ServiceChanged))
 
 
 # ---- the heading ------------------------------------------------------------------------------------------

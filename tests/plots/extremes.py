@@ -8,13 +8,14 @@ from swarmsim.api.states import Availability, NodeState, TaskState
 from swarmsim.trace.events import (
     BecameCandidate,
     EntryNotFired,
+    SnapshotInstalled,
     SteadyReached,
     SteppedDown,
     SwarmReady,
 )
 from swarmsim.trace.recorder import Trace
 
-from .story import Story, worker_crash
+from .story import Story, figure_8, worker_crash
 
 
 def empty() -> Trace:
@@ -159,6 +160,31 @@ def two_hundred_nodes_for_weeks() -> Trace:
     return story.end(40 * 86_400)
 
 
+def hundreds_of_terms_and_thousands_of_entries() -> Trace:
+    """A Raft group of nine by itself: each of 300 leaders writes, and half of that is overwritten by the next."""
+    story = Story(9, 0)
+    last = 5
+    for n in range(300):
+        at, leader, term = 1.0 + 2 * n, story.managers[n % 9], 3 + n
+        story.elected(at, leader, term, *(name for name in story.managers if name != leader))
+        for name in story.managers:
+            story.writes(at + 0.1, name, last + 1, *[term] * 8)
+        for name in story.managers[: 1 + n % 9]:
+            story.applies(at + 0.2, name, last + 1, *[term] * 4)
+        last += 4
+    return story.end(610)
+
+
+def a_log_for_each_of_forty_servers() -> Trace:
+    story = Story(40, 0)
+    for k, name in enumerate(story.managers):
+        story.writes(1 + 0.1 * k, name, 6, 2, 2, 3, 3, 3, 4)
+    for k, name in enumerate(story.managers[:30]):
+        story.applies(6 + 0.1 * k, name, 6, *(2, 2, 3, 3) if k % 7 else (2, 3))
+        story.add(6 + 0.1 * k, SnapshotInstalled(name, 8, 3))
+    return story.end(10)
+
+
 def long_names() -> Trace:
     story = Story(0, 0)
     domain = "datacenter-east.example.org"
@@ -178,6 +204,9 @@ EXTREMES: tuple[Callable[[], Trace], ...] = (
     thirty_services_on_forty_nodes,
     crash_loop_for_hours,
     everything_at_once,
+    figure_8,
+    hundreds_of_terms_and_thousands_of_entries,
+    a_log_for_each_of_forty_servers,
     ninety_entries,
     two_hundred_nodes_for_weeks,
     long_names,

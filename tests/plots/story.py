@@ -17,6 +17,8 @@ from swarmsim.trace.events import (
     BecameLeader,
     ContainerExited,
     ContainerStarted,
+    EntriesAppended,
+    EntriesApplied,
     FaultEnded,
     FaultStarted,
     HostCrashed,
@@ -106,16 +108,22 @@ class Story:
         for task in [t for t, node in self.running.items() if node == name]:
             self.exits(at, task)
 
-    def comes_back(self, at: float, name: str, term: int = 2) -> None:
+    def comes_back(self, at: float, name: str, term: int = 2, last: int = 5) -> None:
         self.add(at, HostStarted(name))
         if name in self.managers:
-            self.add(at, RaftRestarted(name, term, "", 5, 5))
+            self.add(at, RaftRestarted(name, term, "", 5, last))
 
     # -- Raft --
     def elected(self, at: float, name: str, term: int, *followers: str) -> None:
         self.add(at, BecameLeader(name, term))
         for follower in followers:
             self.add(at, BecameFollower(follower, term, name))
+
+    def writes(self, at: float, name: str, first: int, *terms: int) -> None:
+        self.add(at, EntriesAppended(name, max(terms), first, terms))
+
+    def applies(self, at: float, name: str, first: int, *terms: int) -> None:
+        self.add(at, EntriesApplied(name, max(terms), first, terms))
 
     # -- the timeline --
     def fault(self, at: float, kind: str, *nodes: str, entry: str = "", detail: str = "", **more: Any) -> None:
@@ -160,3 +168,27 @@ def worker_crash() -> Trace:
     for slot in (1, 4):
         story.task(38.4, f"web.{slot}", now=TaskState.SHUTDOWN)
     return story.end(60.0)
+
+
+def figure_8() -> Trace:
+    """The Raft paper's Figure 8, (a) to (d), one index further up than a log of five."""
+    story = Story(5, 0)
+    story.writes(1.0, "m1", 6, 2)
+    story.writes(1.1, "m2", 6, 2)
+    story.crash(1.2, "m1")
+    story.elected(1.5, "m5", 3, "m3", "m4")
+    story.writes(1.6, "m5", 6, 3)
+    story.crash(1.8, "m5")
+    story.comes_back(2.0, "m1", 2, last=6)
+    story.elected(2.5, "m1", 4, "m2", "m3")
+    story.writes(2.7, "m3", 6, 2)
+    for name in ("m1", "m2", "m3"):
+        story.applies(2.8, name, 6, 2)
+    story.crash(4.7, "m1")
+    story.comes_back(4.8, "m5", 3, last=6)
+    story.elected(5.5, "m5", 5, "m2", "m3", "m4")
+    for name in ("m2", "m3", "m4"):
+        story.writes(5.7, name, 6, 3)
+    for name in ("m5", "m2", "m3", "m4"):
+        story.applies(5.8, name, 6, 3)
+    return story.end(7)

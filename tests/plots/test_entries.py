@@ -33,6 +33,19 @@ def test_a_fault_is_named_by_what_it_does_and_to_whom() -> None:
     ]
 
 
+def test_a_step_of_a_raft_group_says_what_is_written_and_who_joins() -> None:
+    story = Story(3, 0)
+    story.step(1, "propose", "m1", "1000 entries")
+    story.step(2, "change_members", "m1", "add m4, drop m2")
+    story.step(3, "campaign", "m2")
+
+    assert labels(story.end(60)) == [
+        "propose m1: 1000 entries",
+        "change_members m1: add m4, drop m2",
+        "campaign m2",
+    ]
+
+
 def test_of_many_nodes_the_first_are_named_and_the_others_counted() -> None:
     story = Story(3, 9)
     story.fault(1, "crash", *story.workers)

@@ -25,7 +25,7 @@ from swarmsim.plots.style import STYLE
 from swarmsim.trace.recorder import Trace
 
 from .extremes import EXTREMES, empty, everything_at_once, long_names
-from .story import worker_crash
+from .story import figure_8, worker_crash
 
 HEADING = Heading(
     "What happens to five hundred tasks when twelve workers lose their power, and would $5 of memory, or $6, help? "
@@ -91,7 +91,9 @@ def test_a_figure_is_no_larger_than_a_page_can_hold(story: Callable[[], Trace]) 
 
 
 @pytest.mark.parametrize("name", PANELS)
-@pytest.mark.parametrize("story", [empty, worker_crash, everything_at_once, long_names], ids=lambda s: s.__name__)
+@pytest.mark.parametrize(
+    "story", [empty, worker_crash, everything_at_once, figure_8, long_names], ids=lambda s: s.__name__
+)
 def test_a_panel_can_be_drawn_by_itself(story: Callable[[], Trace], name: str) -> None:
     axes = FIGURES[name](story())
 
@@ -162,6 +164,15 @@ def test_all_panels_have_one_time_axis() -> None:
 
     assert {axes.get_xlim() for axes in figure.axes} == {(0.0, 60.0)}
     assert len({(axes.get_position().x0, axes.get_position().x1) for axes in figure.axes}) == 1
+
+
+def test_of_a_raft_group_by_itself_the_logs_are_shown_and_no_services_or_nodes() -> None:
+    def titles(trace: Trace) -> list[str]:
+        said = [t.get_text().split(":")[0] for axes in run_figure(trace).axes for t in axes.texts]
+        return [text for text in said if text in ("What was done", "Managers", "Logs", "Services", "Nodes")]
+
+    assert titles(figure_8()) == ["What was done", "Managers", "Logs"]
+    assert titles(worker_crash()) == ["What was done", "Managers", "Services", "Nodes"]
 
 
 def test_only_the_lowest_panel_has_numbers_on_its_time_axis() -> None:
