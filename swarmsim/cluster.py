@@ -32,6 +32,7 @@ from .errors import NO_DAEMON, ApiError
 from .machine import SECOND, Address, Machine, Micros, RecordingOutbox, Request
 from .manager.key_manager import first_keys
 from .manager.manager import new_cluster, predefined_spec
+from .manager.membership import Member
 from .manager.raft_node import form
 from .node import SWARM_STATE, Formed, Identity, Join, RaftServer, SwarmNode
 from .raft.raft import RawNode
@@ -151,7 +152,8 @@ class Cluster:
 
     def _hand_over(self) -> None:
         """Form the cluster outside of time: its store, its Raft group, its sessions."""
-        managers = tuple(h.name for h in self.spec.hosts if h.role == "manager")
+        spare = self.spec.swarm.raft.spare
+        managers = tuple(h.name for h in self.spec.hosts if h.role == "manager" and h.name not in spare)
         workers = tuple(h.name for h in self.spec.hosts if h.role != "manager")
         stream = rng.stream(self.seed, "form")
         out = RecordingOutbox(Address("", "form"))
@@ -189,10 +191,11 @@ class Cluster:
             node.boot_formed(identity, formed)
 
     def _hand_over_raft(self, managers: tuple[str, ...], group: Mapping[str, RawNode]) -> None:
-        for i, name in enumerate(managers):
+        members = tuple((i, Member(name, name)) for i, name in enumerate(managers, 1))
+        for i, name in enumerate((*managers, *self.spec.swarm.raft.spare), 1):
             node = self.nodes[name]
             assert isinstance(node, RaftServer), f"{name} runs more than Raft"
-            node.boot_with(Identity(name, NodeRole.MANAGER, managers, i + 1), group[name])
+            node.boot_with(Identity(name, NodeRole.MANAGER, managers, i), members, group.get(name))
 
     # -- the long way: node by node --
     @classmethod
@@ -306,11 +309,17 @@ class Cluster:
 
     # -- operators --
     def ask(
-        self, via: str | None, request: Any, timeout: Micros = CLIENT_TIMEOUT, cause: int = 0
+        self,
+        via: str | None,
+        request: Any,
+        timeout: Micros = CLIENT_TIMEOUT,
+        cause: int = 0,
+        machine: str = "control",
     ) -> Generator[simpy.Event, Any, Any]:
         """Send a request to the control API of manager `via` (default: the first that is up) and wait.
 
-        A SimPy generator: `answer = yield from cluster.ask("m2", CreateService(spec))`. Raises `ApiError`.
+        A SimPy generator: `answer = yield from cluster.ask("m2", CreateService(spec))`. Raises `ApiError`. `machine` is
+        who is asked there, if not the control API.
         """
         if via is None:
             via = next((name for name in self.managers if self.hosts[name].up), None)
@@ -322,7 +331,7 @@ class Cluster:
         client = host.drivers.get("client") or host.spawn("client", Machine(), {}, cause)
         client.out.cause = cause
         client.out.now = self.env.now
-        event = client.request(Request(Address(via, "control"), request, timeout))
+        event = client.request(Request(Address(via, machine), request, timeout))
         gone = simpy.Timeout(self.env, timeout + 1)
         yield event | gone
         if not event.triggered:

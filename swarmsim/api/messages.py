@@ -56,6 +56,30 @@ class TransferLeadership(NamedTuple):
     """The role manager asks its own Raft member to hand over. Answered when another leads."""
 
 
+class StartElection(NamedTuple):
+    """Of experiments: the member shall campaign now (etcd raft/node.go, `Campaign`)."""
+
+
+class ProposeEntries(NamedTuple):
+    """Of experiments: so many entries for the log. Answered when the leader's log has them, committed or not."""
+
+    entries: int
+
+
+class ChangeMembers(NamedTuple):
+    """Of experiments: another configuration. `add` is (raft id, `manager.membership.Member`), `remove` raft ids.
+
+    One member is changed by a plain entry, several through joint consensus. Answered as `ProposeEntries` is.
+    """
+
+    add: tuple[tuple[int, Any], ...]
+    remove: tuple[int, ...]
+
+
+class AskToRead(NamedTuple):
+    """Of experiments: a linearizable read. Answered with the index as of which the member may read."""
+
+
 class MemberRemoved(NamedTuple):
     """Answer to a Raft message of a member that was removed: `raft: member was removed from the cluster`."""
 

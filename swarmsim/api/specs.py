@@ -422,6 +422,8 @@ class RaftSpec:
     pre_vote: bool = False
     check_quorum: bool = True
     behind: Mapping[str, int] = field(default_factory=dict)  # how many of the last entries a member's log lacks
+    spare: tuple[str, ...] = ()  # servers that are on and no members yet
+    datagrams: bool = False  # each message of Raft's travels by itself, may be lost and overtake others
 
 
 YEAR: Micros = 365 * 86_400_000_000

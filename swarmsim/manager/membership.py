@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ..api.messages import JoinRequest, JoinResponse, KeepAlive, LeaveRequest, TransferLeadership
 from ..errors import ApiError, LeadershipLost
 from ..machine import MILLISECOND, SECOND, Address, Call, Micros, Outbox
-from ..raft.membership import ConfChange, ConfChangeType
+from ..raft.membership import ConfChange, ConfChangeType, ConfChangeV2
 from ..raft.messages import NONE
 from ..raft.raft import RawNode
 
@@ -114,16 +114,30 @@ class Membership:
         self.members = dict(group.members)
         self.removed = dict.fromkeys(group.removed)
 
-    def apply(self, change: ConfChange | None) -> None:
-        """A committed change is in force. An entry without a change was one that might not be made."""
-        if change is None or self.refusal(change):
-            return
-        if change.type is ConfChangeType.REMOVE_NODE:
+    def apply(self, change: ConfChange | ConfChangeV2 | None) -> list[int]:
+        """A committed change is in force; returns who is a member no more. No change at all ends a joint one."""
+        if not isinstance(change, ConfChange):
+            return self._apply_joint(change)
+        gone = [change.node_id] if change.type is ConfChangeType.REMOVE_NODE else []
+        if self.refusal(change):
+            return gone
+        if gone:
             self.members.pop(change.node_id, None)
             self.removed[change.node_id] = None
         else:
             assert isinstance(change.context, Member), f"not a member: {change.context!r}"
             self.members[change.node_id] = change.context
+        return gone
+
+    def _apply_joint(self, change: ConfChangeV2 | None) -> list[int]:
+        """Several at once, which SwarmKit never asks for: who goes is a member until C_new is alone in force."""
+        if change is not None and isinstance(change.context, dict):
+            self.members |= change.context
+        gone = [id for id in self.members if id not in self.raft.raw.progress]
+        for id in gone:
+            del self.members[id]
+            self.removed[id] = None
+        return gone
 
     def refusal(self, change: ConfChange) -> str:
         """Why the change may not be made (membership/cluster.go `ValidateConfigurationChange`); empty: it may."""
@@ -140,9 +154,9 @@ class Membership:
             return "membership: cannot unmarshal configuration change"
         return ""
 
-    def applied(self, change: ConfChange | None, out: Outbox) -> None:
+    def applied(self, change: ConfChange | ConfChangeV2 | None, out: Outbox) -> None:
         """Answer who waits for it."""
-        if self._awaited is None or change is None or self._awaited[0] != change.node_id:
+        if self._awaited is None or not isinstance(change, ConfChange) or self._awaited[0] != change.node_id:
             return
         _, call, answer = self._awaited
         self._awaited = None

@@ -313,13 +313,17 @@ class RaftServer(SwarmNode):
     """The body of a node that runs its Raft member and nothing else: no agent, no gossip, no manager.
 
     For experiments with Raft itself. The member is the swarm's, with its driver, disk and network; its store is empty.
+    `group` is what a server is told of whose disk is empty.
     """
+
+    group: tuple[tuple[int, Member], ...] = ()
 
     def boot(self, cause: int) -> None:
         self._start(None, cause)
 
-    def boot_with(self, identity: Identity, core: RawNode) -> None:
-        """Start as part of a group that is ready."""
+    def boot_with(self, identity: Identity, group: tuple[tuple[int, Member], ...], core: RawNode | None) -> None:
+        """Start as part of a group that is ready, or (without a core) beside it."""
+        self.group = group
         self._remember(identity)
         self._start(core, 0)
 
@@ -332,7 +336,7 @@ class RaftServer(SwarmNode):
             self.host.trace.record(stopped, self.host.env.now, cause)
             return
         self.store = MemoryStore()
-        self.raft = self._member(self.identity, (), self.store, storage, core)
+        self.raft = self._member(self.identity, self.group, self.store, storage, core)
         self.host.spawn("raft", self.raft, {}, cause)
 
 

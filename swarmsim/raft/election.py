@@ -116,6 +116,7 @@ class Election(Replication):
             self.hup(transfer=False)
 
     def _tick_leader(self) -> None:
+        """A look at the quorum each election timeout, then a heartbeat when it is due (etcd: `tickHeartbeat`)."""
         self.heartbeat_elapsed += 1
         if self.election_elapsed >= self.config.election_tick:
             self.election_elapsed = 0

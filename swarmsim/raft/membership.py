@@ -176,6 +176,7 @@ class Changer:
         return self.result()
 
     def _apply(self, changes: Iterable[ConfChangeSingle]) -> None:
+        """To C_new, in order (etcd: `Changer.apply`)."""
         for kind, id in changes:
             if id == 0:
                 continue  # etcd: a change that the application has turned into nothing
@@ -189,6 +190,7 @@ class Changer:
             raise ConfChangeError("no-voters-left", "removed all voters")
 
     def _make_voter(self, id: int) -> None:
+        """A newcomer, or a learner that is promoted (etcd: `makeVoter`)."""
         record = self.records.get(id)
         if record is None:
             self.records[id] = self.new_progress(self.next_index, False)
@@ -199,6 +201,7 @@ class Changer:
         self.incoming.add(id)
 
     def _make_learner(self, id: int) -> None:
+        """A newcomer without a vote, or a voter that is demoted (thesis 4.2.1; etcd: `makeLearner`)."""
         record = self.records.get(id)
         if record is None:
             self.records[id] = self.new_progress(self.next_index, True)
@@ -216,6 +219,7 @@ class Changer:
             self.learners.add(id)
 
     def _remove(self, id: int) -> None:
+        """From C_new; one of C_old, too, keeps its record until the joint configuration is left (etcd: `remove`)."""
         if id not in self.records:
             return
         self.incoming.discard(id)

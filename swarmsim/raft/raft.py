@@ -184,6 +184,7 @@ class RawNode(Election):
 
         Their membership is in the log as committed entries, in effect at once, and applied again by the driver.
         """
+        assert peers, "must provide at least one peer to Bootstrap"
         assert self.log.last_index == 0, "can't bootstrap a server that has a log"
         self._reported_hard = HardState()
         self.become_follower(1, NONE)

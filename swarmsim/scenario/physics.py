@@ -104,12 +104,20 @@ def way(words: LinkWords, known: Known) -> Way:
     return Way(nodes, peers, words.direction, words.latency, words.loss)
 
 
-def _names(value: Any, known: Known) -> Iterable[str]:
+def spare(value: Any, known: Known) -> tuple[str, ...]:
+    """The managers that are no members at 0s; raises `ValueError` where nobody would lead."""
+    names = tuple(dict.fromkeys(_names(value, known, "`spare` takes")))
+    if known.managers[0] in names:
+        raise ValueError(f"`spare`: `{known.managers[0]}` leads at 0s and cannot be spare; write another manager")
+    return names
+
+
+def _names(value: Any, known: Known, who: str = "links take") -> Iterable[str]:
     found = selectors.nodes(value, known)
     parts = found.parts if isinstance(found, selectors.Many) else (found,)
     for part in parts:
         if not isinstance(part, selectors.Names | selectors.Group) or getattr(part, "word", "") == "followers":
-            raise ValueError(f"`{value}` depends on the run; links take names, ranges and groups")
+            raise ValueError(f"`{value}` depends on the run; {who} names, ranges and groups")
         yield from part.names
 
 
@@ -151,9 +159,11 @@ class RaftWords(Physics):
     pre_vote: StrictBool = False
     check_quorum: StrictBool = True
     fsync: Times | None = None  # cluster.FSYNC
+    transport: Literal["streams", "datagrams"] = "streams"
     behind: Annotated[
         dict[str, int], BeforeValidator(_behind), WithJsonSchema({"type": "object", "description": "manager: entries"})
     ] = Field(default_factory=dict)
+    spare: StaticNodes = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -183,7 +193,7 @@ class RaftWords(Physics):
     def ticks(self, times: tuple[Micros, Micros] | None) -> tuple[int, int] | None:
         return None if times is None else (times[0] // self.unit, times[1] // self.unit)
 
-    def spec(self, behind: Mapping[str, int]) -> RaftSpec:
+    def spec(self, behind: Mapping[str, int], spare: tuple[str, ...] = ()) -> RaftSpec:
         election = self.ticks(self.election)
         return RaftSpec(
             rules=self.rules,
@@ -195,6 +205,8 @@ class RaftWords(Physics):
             pre_vote=self.pre_vote,
             check_quorum=self.check_quorum,
             behind=behind,
+            spare=spare,
+            datagrams=self.transport == "datagrams",
         )
 
 

@@ -207,7 +207,7 @@ def describe(scenario: Scenario) -> ClusterDescription:
         snapshot_interval=words.swarm.snapshot_interval,
         keep_old_snapshots=words.swarm.keep_old_snapshots,
         log_entries_for_slow_followers=words.swarm.log_entries_for_slow_followers,
-        raft=words.raft.spec(scenario.behind),
+        raft=words.raft.spec(scenario.behind, scenario.spare),
     )
     like = HostWords("", "worker").under(words.defaults)
     newcomer = replace(_host(like), labels={}, availability=Availability.ACTIVE)

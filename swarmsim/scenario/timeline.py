@@ -210,7 +210,8 @@ class Timeline:
             self.targets[entry.label] = aimed
         else:
             aimed = (aim,)
-        order = Order(entry.label, aimed, entry.via, self.book)
+        others = {key: self._nodes(aim, dice, draws) for key, aim in entry.aims.items() if key != entry.verb}
+        order = Order(entry.label, aimed, entry.via, self.book, others=others)
         return lambda life: self._step(life, order)
 
     def _nodes(self, selector: Any, dice: Random, draws: list[tuple[str, str]]) -> tuple[str, ...]:

@@ -264,11 +264,30 @@ class SnapshotBroken(NamedTuple):
 
 
 class MembershipChanged(NamedTuple):
-    """A configuration change was applied on a node (Raft section 6). `members` are host names, sorted."""
+    """A configuration change was applied on a node (Raft section 6). `members` are host names, sorted.
+
+    `outgoing`: those of C_old, while the configuration is a joint one.
+    """
 
     node: str
     index: int  # type: ignore[assignment]
     members: tuple[str, ...]
+    outgoing: tuple[str, ...] = ()
+
+
+class ReadAsked(NamedTuple):
+    """A member of the Raft group was asked for a linearizable read (Raft section 8); `request` numbers its reads."""
+
+    node: str
+    request: int
+
+
+class ReadAnswered(NamedTuple):
+    """The member may answer that read from its state as of `index` (etcd: `ReadState`)."""
+
+    node: str
+    request: int
+    index: int  # type: ignore[assignment]
 
 
 class ManagerStopped(NamedTuple):

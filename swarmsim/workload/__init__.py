@@ -7,6 +7,7 @@ from .availability import Activate, Drain, Pause
 from .base import Book, Order, Step
 from .create import Create, CreateObject
 from .deploy import Deploy
+from .experiments import Campaign, ChangeMembers, Propose, RaftStep, Read
 from .join import Join
 from .label import Label
 from .leave import Leave
@@ -38,8 +39,12 @@ STEPS: tuple[type[Step], ...] = (
     Demote,
     RemoveNodes,
     UpdateSwarm,
+    Propose,
+    ChangeMembers,
+    Read,
+    Campaign,
 )
 
 BY_VERB: dict[str, type[Step]] = {step.verb: step for step in STEPS}
 
-__all__ = ["BY_VERB", "STEPS", "Book", "CreateObject", "Order", "Step"]
+__all__ = ["BY_VERB", "STEPS", "Book", "CreateObject", "Order", "RaftStep", "Step"]

@@ -78,6 +78,7 @@ class Order:
     book: Book = field(default_factory=Book)
     cause: int = 0
     error: str = ""  # what the client was told, once it was answered
+    others: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the nodes that its settings name
 
 
 class Step(BaseModel):

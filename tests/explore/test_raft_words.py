@@ -222,7 +222,8 @@ def test_raft_alone_has_nothing_to_act_on_or_to_look_at() -> None:
     assert said == [
         "4: `only: raft` has managers alone; leave `workers` out",
         "5: `only: raft` runs no services; leave `services` out",
-        "7: `drain`: with `only: raft` there is no swarm to act on; write faults of managers and links",
+        "7: `drain`: with `only: raft` there is no swarm to act on; "
+        "write propose, change_members, read, campaign, or faults of managers and links",
         "9: `node`: with `only: raft` there is no swarm; write leader or leader_changes",
     ]
 

@@ -11,7 +11,7 @@ from ...api.messages import Committed, MembersChanged, RemovedFromRaft, StoreNew
 from ...api.specs import ClusterSpec
 from ...errors import ApiError, Panic
 from ...machine import Outbox
-from ...raft.membership import ConfChange, ConfChangeError, ConfChangeType
+from ...raft.membership import ConfChange, ConfChangeError, ConfChangeType, ConfChangeV2
 from ...raft.messages import NONE, Compacted, Entry, EntryType, Snapshot
 from ...store.actions import Action, Change, Proposal
 from ...trace.events import EntriesApplied, MembershipChanged, SnapshotInstalled, TicksDiffer
@@ -114,29 +114,39 @@ class Applying(Facts):
 
     # -- membership --
     def _apply_membership(self, entry: Entry, out: Outbox) -> None:
-        change: ConfChange | None = entry.data
+        change: ConfChange | ConfChangeV2 | None = entry.data
         leader = self.raw.leader_id
         try:
             self.raw.apply_conf_change(change)
         except ConfChangeError as error:
             raise Panic(str(error)) from None  # etcd raft.go `applyConfChange`
-        self.group.apply(change)
-        hosts = self.members()
-        if change is not None and change.type is ConfChangeType.ADD_NODE and change.node_id == self.id:
+        gone = self.group.apply(change)
+        if self._brings_me(change):
             self._belongs = True
         if self._belongs:
-            out.emit(MembershipChanged(self.node, entry.index, tuple(sorted(hosts))))
+            out.emit(MembershipChanged(self.node, entry.index, *self._configuration()))
         self.group.applied(change, out)
         if self._dozing_since is not None:
             self._wake(out)
         if self.signalled:
-            out.tell("dispatcher", MembersChanged(hosts))
-        if change is None or change.type is not ConfChangeType.REMOVE_NODE:
-            return
-        if change.node_id == self.id:
+            out.tell("dispatcher", MembersChanged(self.members()))
+        if self.id in gone:
             self._was_removed(out)
-        elif change.node_id == leader:
+        elif leader in gone:
             self.raw.campaign()  # refused by the core, for this very entry is not marked applied yet: a quirk
+
+    def _brings_me(self, change: ConfChange | ConfChangeV2 | None) -> bool:
+        if isinstance(change, ConfChange):
+            return change.type is ConfChangeType.ADD_NODE and change.node_id == self.id
+        return self.id in self.raw.progress
+
+    def _configuration(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The hosts of C_new, and of C_old while the two are joint."""
+        outgoing = self.raw.conf.voters_outgoing
+        if not outgoing:
+            return tuple(sorted(self.members())), ()
+        new, old = (tuple(sorted(map(self.group.host, half))) for half in (self.raw.conf.voters, outgoing))
+        return new, old
 
     def _was_removed(self, out: Outbox) -> None:
         """The manager of this node ends; its node decides what comes then."""

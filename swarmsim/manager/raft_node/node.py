@@ -12,6 +12,7 @@ from ...api.messages import (
     KeepAlive,
     LeaveRequest,
     MemberRemoved,
+    RaftEnvelope,
     TransferLeadership,
     WakeUp,
 )
@@ -21,6 +22,7 @@ from ...raft.membership import ConfChange
 from ...raft.messages import NONE, Propose, RaftError, RequestVote
 from ...store.actions import Proposal
 from ...trace.events import LogRepaired, RaftRestarted, SnapshotBroken
+from .experiments import REQUESTS
 from .ready import ReadyLoop
 from .state import recover
 from .storage import Recovered
@@ -144,12 +146,23 @@ class RaftNode(ReadyLoop):
         request = call.request.request if type(call.request) is Forwarded else call.request
         if type(request) is KeepAlive:
             out.reply(call, True)
+        elif type(request) is RaftEnvelope:  # a snapshot, whose sender wants to know that it arrived
+            self.on_message(call.src, request, out)
+            out.reply(call, True)
         elif type(request) in (JoinRequest, LeaveRequest, TransferLeadership):
             self.now = out.now
             self.group.serve(call, request, out)
+        elif type(request) in REQUESTS:
+            self._asked(call, request, out)
         else:
             out.fail(call, ApiError("Unimplemented", f"unknown method {type(request).__name__}"))
         return None
+
+    def _asked(self, call: Call, request: Any, out: Outbox) -> None:
+        try:
+            self._experiment(call, request, out)
+        except ApiError as error:
+            out.fail(call, error)
 
     # -- proposals --
     def _propose(self, proposal: Proposal, cause: int, on_commit: Callable[[int], None]) -> None:

@@ -9,17 +9,20 @@ from collections.abc import Generator
 from typing import Any
 
 from ...api.messages import LeadershipChanged, ManagerFailed, RaftEnvelope
-from ...machine import SECOND, Address, DiskFull, Micros, Outbox
-from ...raft.messages import NONE, InstallSnapshot
+from ...errors import ApiError
+from ...machine import DATAGRAM, SECOND, Address, DiskFull, Micros, Outbox
+from ...raft.messages import NONE, EntryType, InstallSnapshot, Snapshot
 from ...raft.state import LEADER
 from ...trace.events import EntriesAppended, StoreWedged, VoteGranted
-from .applying import Applying
+from .experiments import Experiments
 
 #: raft.go `Run`, `transferLeadershipLimit`.
 HAND_OVER_PAUSE: Micros = 60 * SECOND
+#: raft.go `SendTimeout`: a message that gets no further for this long has failed.
+SEND_TIMEOUT: Micros = 2 * SECOND
 
 
-class ReadyLoop(Applying):
+class ReadyLoop(Experiments):
     # -- Ready --
     def _pump(self, out: Outbox) -> None:
         """Work off what the core has ready; a flush is waited for beside, so that messages go on being stepped.
@@ -97,17 +100,44 @@ class ReadyLoop(Applying):
     def _send(self, ready: Any, out: Outbox) -> None:
         for rpc in ready.messages:
             host = self.group.host(rpc.dst)
-            if host:
-                out.send(Address(host, "raft"), RaftEnvelope(self._current(rpc)))
+            if not host:
+                continue
+            if type(rpc) is InstallSnapshot:
+                out.start(self._send_snapshot(Address(host, "raft"), rpc, out))
+            else:
+                out.send(Address(host, "raft"), RaftEnvelope(rpc), self.transport)
+
+    def _send_snapshot(self, dst: Address, rpc: InstallSnapshot, out: Outbox) -> Generator[Any, Any, None]:
+        """The core hears whether it arrived; else, if it was lost, it would wait for its answer for ever.
+
+        transport/peer.go `sendProcessMessage`. A datagram is not answered: it counts as lost unless Raft's answer came.
+        """
+        envelope = RaftEnvelope(self._current(rpc))
+        arrived = False
+        if self.transport is DATAGRAM:
+            out.send(dst, envelope, DATAGRAM)
+            yield out.sleep(SEND_TIMEOUT)
+        else:
+            try:
+                yield out.call(dst, envelope, SEND_TIMEOUT)
+                arrived = True
+            except ApiError:
+                pass
+        self.now = out.now
+        self.raw.report_snapshot(rpc.dst, arrived)
+        self._pump(out)
 
     def _after_persist(self, ready: Any, out: Outbox) -> None:
         if ready.snapshot is not None:
             self._install(ready.snapshot, out)
-        if self.signalled and not self.is_raft_leader:
+        soft = ready.soft_state
+        if self.signalled and soft is not None and soft.role is not LEADER:
             self._lose_leadership(out)
         if ready.committed_entries:
             self._apply(ready.committed_entries, out)
             self._compact(out)
+        if ready.read_states:
+            self._reads_answered(ready.read_states, out)
         if not self._ticks_compared:
             self._compare_ticks(out)
         self.raw.advance()
@@ -117,11 +147,18 @@ class ReadyLoop(Applying):
             self.proposer.gained()
             out.send(Address(self.node, "manager"), LeadershipChanged(True, self.raw.current_term))
 
-    def _current(self, rpc: Any) -> Any:
-        """A snapshot leaves with the configuration of now: a newcomer must find itself in it (raft.go `Run`)."""
-        if type(rpc) is not InstallSnapshot:
-            return rpc
-        return rpc._replace(snapshot=rpc.snapshot._replace(conf_state=self.raw.conf))
+    def _current(self, rpc: InstallSnapshot) -> InstallSnapshot:
+        """A snapshot leaves with the configuration of now: a newcomer must find itself in it (raft.go `Run`).
+
+        Who then enters a joint configuration for a second time panics. So where one is in the log, the whole snapshot
+        is made anew, as etcd's server does for each (server.go `createMergedSnapshotMessage`).
+        """
+        snapshot, applied = rpc.snapshot, self.raw.last_applied
+        since = self.raw.log.slice(snapshot.index + 1, applied + 1)
+        if any(entry.type is EntryType.CONF_CHANGE_V2 for entry in since):
+            term = self.raw.log.term(applied)
+            snapshot = Snapshot(applied, term or 0, self.raw.conf, (self.store.save(), self.group.save()))
+        return rpc._replace(snapshot=snapshot._replace(conf_state=self.raw.conf))
 
     def _hand_over_if_wedged(self, out: Outbox) -> None:
         """One transaction has held the store's lock for too long: another leader gets by without it (raft.go `Run`).

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from ...api.specs import ClusterSpec
-from ...machine import SECOND, Machine, Micros, Outbox
+from ...machine import DATAGRAM, SECOND, STREAM, Call, Machine, Micros, Outbox
 from ...raft.ablation import core
 from ...raft.config import swarmkit
 from ...raft.dialects import dialect
@@ -57,6 +57,7 @@ class MemberState(Machine):
         self.spec = spec
         self.storage = storage
         self.tick: Micros = spec.raft.tick
+        self.transport = DATAGRAM if spec.raft.datagrams else STREAM
         self.asks_candidates = spec.raft.rules == "swarmkit"  # whether they are healthy
         self.proposer = Proposer(store, self._propose, lambda: self.now)
         self.watches = dict(WATCHES)  # what the components of this manager watch
@@ -82,6 +83,8 @@ class MemberState(Machine):
         self._removed = False
         self._ticks_compared = False
         self._voted = (0, 0)  # term and whom, as it was told last
+        self._reads = 0  # that experiments asked for
+        self._reading: dict[int, Call] = {}  # those that were not answered yet
         self._unwritten: HardState | None = None  # a commit index that waits for the next flush
         self._may_hand_over_at: Micros = 0
 
