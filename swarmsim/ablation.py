@@ -161,6 +161,11 @@ class Rule(NamedTuple):
     exact: bool = False  # without it healthy heartbeats may fail, so all must be sent
     quirk: bool = False
 
+    @property
+    def said(self) -> str:
+        """What it is for, and where to read of it."""
+        return f"{'quirk: ' if self.quirk else ''}{self.protects} ({self.where})"
+
 
 CONVERGENCE = "convergence"
 
@@ -261,21 +266,10 @@ RULES: dict[str, Rule] = {
 }
 
 
-_SINGLE = "SwarmKit changes one member at a time, in a plain entry; joint configurations are never proposed"
-_READS = "SwarmKit asks Raft for no reads: the leader answers from its own store"
-
 #: Rules whose loss no scenario shows, and why not. `tests/raft/test_ablation.py` shows each in the core alone.
 NOT_SHOWN: dict[str, str] = {
-    "joint-majorities": _SINGLE,
-    "joint-consensus": _SINGLE,
-    "one-change": "the leader serves one request for a change after the other (raft.go membershipLock)",
-    "own-commit-before-change": "a new leader serves requests only when all that it inherited is applied",
     "apply-change-before-campaign": "an entry is applied in the moment in which it is known to be committed",
-    "read-quorum": _READS,
-    "read-after-own-commit": _READS,
-    "newer-snapshot-only": "streams keep their order, so no old snapshot arrives after what is newer",
-    "cut-conflicts-only": "streams keep their order, so no old message arrives after what is newer",
-    "commit-new-only": "the store writes one entry at a time, so leftovers end where the first conflict is",
+    "commit-new-only": "entries come with all that are missing before them, so leftovers end at the first conflict",
 }
 
 

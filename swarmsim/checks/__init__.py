@@ -94,14 +94,17 @@ def _violates(e: Expectation, verdict: Verdict) -> Verdict:
     if verdict.state is FAIL:
         return Verdict(e.text, PASS, verdict.seen, e.line)
     if verdict.state is PASS:
-        return Verdict(e.text, FAIL, f"{verdict.name} passed: {verdict.seen}", e.line)
+        held = "nothing violated it" if verdict.seen == "always checked" else f"it passed: {verdict.seen}"
+        return Verdict(e.text, FAIL, held, e.line)
     return Verdict(e.text, UNKNOWN, verdict.seen, e.line)
 
 
 def _excused(verdict: Verdict) -> Verdict:
+    """What was seen first stands in the verdict of `violates`."""
     if verdict.state is not FAIL:
         return verdict
-    return replace(verdict, state=PASS, seen=f"violated, as the scenario expects: {verdict.seen}")
+    more = "; more of it:" if verdict.broken and verdict.details else ""
+    return replace(verdict, state=PASS, seen=f"violated, as the scenario expects{more}")
 
 
 __all__ = [

@@ -462,7 +462,7 @@ class Convergence:
             why = reasons[0] if reasons else "not converged"
             if end < last + limit:
                 return UNKNOWN, f"the run ended {seconds(end - last)} {after}, {bound}: {why}"
-            return FAIL, f"not {seconds(end - last)} {after}, {bound}: {why}"
+            return FAIL, f"not even {seconds(end - last)} {after}, {bound}: {why}"
         took = max(0, self.since - last)
         if took > limit:
             return FAIL, f"only {seconds(took)} {after}, {bound}"

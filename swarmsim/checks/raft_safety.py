@@ -21,6 +21,8 @@ restart, entries that the trace cannot vouch for are unknown (None) and judge no
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..trace.events import (
     BecameCandidate,
@@ -34,13 +36,15 @@ from ..trace.events import (
     MembershipChanged,
     NodeLeft,
     RaftRestarted,
+    ReadAnswered,
+    ReadAsked,
     SnapshotInstalled,
     SteppedDown,
     SwarmReady,
     VoteGranted,
 )
 from ..trace.recorder import Recorded
-from .verdict import FAIL, PASS, Handlers, Micros, Verdict, seconds
+from .verdict import Broken, Handlers, Micros, Verdict, judged
 
 #: How many violations are kept; the first of them is the one to look at.
 MOST = 10
@@ -96,14 +100,36 @@ class Log:
         return None if item is None else (item.term, item.index)
 
 
+class Group(NamedTuple):
+    """A configuration: the members, and those of C_old while it is a joint one (section 6)."""
+
+    members: tuple[str, ...]
+    outgoing: tuple[str, ...] = ()
+
+    def lacks(self, has: Callable[[str], bool]) -> str:
+        """How few those are who have something, where they are no majority; "" where they are one, of both halves."""
+        for half in (self.members, self.outgoing):
+            count = sum(map(has, half))
+            if half and count < len(half) // 2 + 1:
+                return f"{count} of {len(half)}"
+        return ""
+
+    def everybody(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.members, *self.outgoing)))
+
+    def __str__(self) -> str:
+        old = f" jointly with {', '.join(self.outgoing)}" if self.outgoing else ""
+        return ", ".join(self.members) + old
+
+
 class Member:
     """What the trace has told of one member of the Raft group."""
 
-    __slots__ = ("applied", "applied_ever", "campaign", "durable_term", "leads", "log", "members", "term", "votes")
+    __slots__ = ("applied", "applied_ever", "campaign", "durable_term", "group", "leads", "log", "term", "votes")
 
-    def __init__(self, log: Log, members: tuple[str, ...]) -> None:
+    def __init__(self, log: Log, group: Group) -> None:
         self.log = log
-        self.members = members
+        self.group = group
         self.term = 0
         self.durable_term = 0
         self.leads: int | None = None  # the term in which it leads
@@ -143,7 +169,7 @@ class RaftSafety:
     name = "raft safety"
 
     def __init__(self) -> None:
-        self.violations: list[str] = []
+        self.violations: list[Broken] = []
         self._ready: SwarmReady | None = None
         self._members: dict[str, Member] = {}
         self._items: dict[tuple[int, int], Item] = {}
@@ -153,10 +179,11 @@ class RaftSafety:
         self._applied: dict[int, Item] = {}
         self._furthest = 0  # that anybody has applied
         self._committed = Frontier()
-        self._groups: dict[int, tuple[str, ...]] = {}
+        self._groups: dict[int, Group] = {}
         self._changes: list[int] = []  # the indices of the groups, ascending
         self._removed: dict[str, None] = {}  # members that were removed and are not back yet
         self._wiped: dict[str, None] = {}  # hosts whose log is gone, and that are not back yet
+        self._reads: dict[tuple[str, int], int] = {}  # how far anybody had applied when the read was asked for
         self.handlers: Handlers = {
             SwarmReady: self._swarm_ready,
             RaftRestarted: self._restarted,
@@ -173,31 +200,31 @@ class RaftSafety:
             EntriesApplied: self._entries_applied,
             SnapshotInstalled: self._snapshot_installed,
             MembershipChanged: self._membership_changed,
+            ReadAsked: self._read_asked,
+            ReadAnswered: self._read_answered,
         }
 
     def verdict(self, end: Micros) -> Verdict:
-        if not self.violations:
-            return Verdict(self.name, PASS, "always checked", always=True)
-        return Verdict(self.name, FAIL, self.violations[0], details=tuple(self.violations[1:]), always=True)
+        return judged(self.name, self.violations)
 
     def _violated(self, recorded: Recorded, rule: str, text: str) -> None:
         if len(self.violations) < MOST:
-            self.violations.append(f"{rule}: {text} at {seconds(recorded.at)} (event {recorded.seq})")
+            self.violations.append(Broken(recorded.at, recorded.seq, rule, text))
 
     # -- members --
     def _member(self, node: str) -> Member:
         member = self._members.get(node)
         if member is None:
-            group = self._group_at(None) or (node,)
+            group = self._group_at(None) or Group((node,))
             member = self._members[node] = Member(Log(self._formed_item(0, 0)), group)
         return member
 
-    def _group_at(self, index: int | None) -> tuple[str, ...]:
+    def _group_at(self, index: int | None) -> Group | None:
         """The group as the log up to `index` makes it (None: all that is known of it)."""
         at = len(self._changes) if index is None else bisect_right(self._changes, index)
         if at:
             return self._groups[self._changes[at - 1]]
-        return self._ready.managers if self._ready else ()
+        return Group(tuple(sorted(self._ready.managers))) if self._ready else None
 
     def _formed_item(self, index: int, term: int) -> Item:
         """The end of the log that a formed cluster was handed over with: the same for all members."""
@@ -236,7 +263,7 @@ class RaftSafety:
             self._remembers(recorded, e, member)
             self._revise(e, member)
             # A change that it does not know to be committed is not in force yet: it may campaign in the older group.
-            member.members = self._group_at(e.commit) or member.members
+            member.group = self._group_at(e.commit) or member.group
         if e.voted_for:  # a vote that reached the disk in the moment of a crash is told here only
             member.votes[e.term] = e.voted_for
             self._polls.setdefault((e.voted_for, e.term), {})[e.node] = None
@@ -303,9 +330,9 @@ class RaftSafety:
 
     def _check_majority(self, recorded: Recorded, e: BecameLeader, member: Member) -> None:
         voters = {**self._polls.get((e.node, e.term), {}), e.node: None}
-        votes = sum(voter in voters for voter in member.members)
-        if votes < len(member.members) // 2 + 1:
-            text = f"{e.node} leads in term {e.term} with {votes} of {len(member.members)} votes"
+        votes = member.group.lacks(voters.__contains__)
+        if votes:
+            text = f"{e.node} leads in term {e.term} with {votes} votes"
             self._violated(recorded, "a leader has a majority", text)
 
     def _check_completeness(self, recorded: Recorded, leader: str, member: Member, item: Item) -> None:
@@ -464,11 +491,11 @@ class RaftSafety:
     def _first_applied(self, recorded: Recorded, e: EntriesApplied, member: Member, item: Item) -> None:
         """QuorumLogInv: an entry that someone applies is durable on a majority; and who leads a later term has it."""
         self._committed.put(e.term, item)
-        holders = sum(self._member(m).log.holds(item) for m in member.members)
-        if holders < len(member.members) // 2 + 1:
-            text = f"{e.node} applied entry {_named(item)}, durable on {holders} of {len(member.members)} members"
+        holders = member.group.lacks(lambda name: self._member(name).log.holds(item))
+        if holders:
+            text = f"{e.node} applied entry {_named(item)}, durable on {holders} members"
             self._violated(recorded, "committed is on a majority", text)
-        for name in member.members:
+        for name in member.group.everybody():
             other = self._member(name)
             if other.leads is not None and other.leads > e.term:
                 self._check_completeness(recorded, name, other, item)
@@ -487,32 +514,54 @@ class RaftSafety:
             text = f"{e.node} went from index {member.applied} back to a snapshot of {e.index}"
             self._violated(recorded, "entries are applied in order", text)
         member.log = Log(self._items.setdefault((e.index, e.term), Item(None, e.index, e.term)))
-        member.members = self._group_at(e.index) or member.members
+        member.group = self._group_at(e.index) or member.group
         self._applies(member, e.index)
 
     # -- members --
     def _membership_changed(self, recorded: Recorded) -> None:
         e: MembershipChanged = recorded.event
-        self._member(e.node).members = e.members
+        group = self._member(e.node).group = Group(e.members, e.outgoing)
         known = self._groups.get(e.index)
         if known is None:
             before = self._group_at(e.index)
-            self._groups[e.index] = e.members
+            self._groups[e.index] = group
             insort(self._changes, e.index)
             if before:
-                self._check_step(recorded, e, before)
-        elif known != e.members:
-            text = f"index {e.index} made the members {', '.join(known)}, and {', '.join(e.members)} on {e.node}"
+                self._check_step(recorded, e.index, before, group)
+        elif known != group:
+            text = f"index {e.index} made the members {known}, and {group} on {e.node}"
             self._violated(recorded, "state machine safety", text)
 
-    def _check_step(self, recorded: Recorded, e: MembershipChanged, before: tuple[str, ...]) -> None:
-        """Raft dissertation section 4.1: two groups that follow each other differ by one member at most."""
-        gone = [name for name in before if name not in e.members]
-        come = [name for name in e.members if name not in before]
+    def _check_step(self, recorded: Recorded, index: int, before: Group, group: Group) -> None:
+        """Raft section 6, dissertation 4.1: the majorities of two groups that follow each other meet.
+
+        They do where one member comes or goes, and where a joint configuration lies between C_old and C_new.
+        """
+        gone = [name for name in before.everybody() if name not in group.everybody()]
+        come = [name for name in group.members if name not in before.members]
         self._removed.update(dict.fromkeys(gone))
-        if len(gone) + len(come) > 1:
-            text = f"index {e.index} changed the members from {', '.join(before)} to {', '.join(e.members)}"
+        if before.outgoing:
+            meet = group == Group(before.members)
+        elif group.outgoing:
+            meet = group.outgoing == before.members
+        else:
+            meet = len(gone) + len(come) <= 1
+        if not meet:
+            text = f"index {index} changed the members from {before} to {group}"
             self._violated(recorded, "members change one at a time", text)
+
+    # -- reads --
+    def _read_asked(self, recorded: Recorded) -> None:
+        e: ReadAsked = recorded.event
+        self._reads[e.node, e.request] = self._furthest
+
+    def _read_answered(self, recorded: Recorded) -> None:
+        """Raft section 8: a read sees all that was committed before it was asked for."""
+        e: ReadAnswered = recorded.event
+        furthest = self._reads.pop((e.node, e.request), 0)
+        if e.index < furthest:
+            text = f"{e.node}, asked when index {furthest} had been applied, reads as of index {e.index}"
+            self._violated(recorded, "linearizable reads", text)
 
 
 def _named(item: Item) -> str:

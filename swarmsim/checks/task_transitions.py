@@ -12,7 +12,7 @@ from __future__ import annotations
 from ..api.states import TRANSITIONS, Component, TaskState
 from ..trace.events import TaskChanged
 from ..trace.recorder import Recorded
-from .verdict import FAIL, PASS, Handlers, Micros, Verdict, seconds
+from .verdict import Broken, Handlers, Micros, Verdict, judged
 
 MOST = 10
 
@@ -31,16 +31,14 @@ class TaskTransitions:
     name = "task transitions"
 
     def __init__(self) -> None:
-        self.violations: list[str] = []
+        self.violations: list[Broken] = []
         self._tasks: dict[str, tuple[TaskState, TaskState]] = {}  # id -> observed, desired
         self._gone: dict[str, None] = {}
         self._noted: dict[str, None] = {}  # by the reaper: its end was desired while it was not assigned
         self.handlers: Handlers = {TaskChanged: self._changed}
 
     def verdict(self, end: Micros) -> Verdict:
-        if not self.violations:
-            return Verdict(self.name, PASS, "always checked", always=True)
-        return Verdict(self.name, FAIL, self.violations[0], details=tuple(self.violations[1:]), always=True)
+        return judged(self.name, self.violations)
 
     def _changed(self, recorded: Recorded) -> None:
         e: TaskChanged = recorded.event
@@ -58,8 +56,7 @@ class TaskTransitions:
             self._noted.pop(e.task, None)
             self._gone[e.task] = None
         if wrong and len(self.violations) < MOST:
-            where = f"{e.name}#{e.generation}"
-            self.violations.append(f"{where}: {wrong} at {seconds(recorded.at)} (event {recorded.seq})")
+            self.violations.append(Broken(recorded.at, recorded.seq, f"{e.name}#{e.generation}", wrong))
 
     def _create(self, e: TaskChanged) -> str:
         if e.task in self._tasks or e.task in self._gone:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..trace.recorder import Recorded
 
@@ -27,9 +27,24 @@ class State(StrEnum):
 PASS, FAIL, UNKNOWN = State.PASS, State.FAIL, State.UNKNOWN
 
 
+class Broken(NamedTuple):
+    """A property that an event broke, and how."""
+
+    at: Micros
+    seq: int
+    property: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.property}: {self.text} at {self.at / 1e6:.3f} s (event {self.seq})"
+
+
 @dataclass(frozen=True)
 class Verdict:
-    """One check or expectation. `seen`: what was seen and when; `details`: more lines, such as the bound's parts."""
+    """One check or expectation. `seen`: what was seen and when; `details`: more lines, such as the bound's parts.
+
+    `broken`: the events that were wrong, of a check that judges each event by itself.
+    """
 
     name: str
     state: State
@@ -37,6 +52,7 @@ class Verdict:
     line: int = 0
     details: tuple[str, ...] = ()
     always: bool = False  # one of the checks that run in every scenario
+    broken: tuple[Broken, ...] = ()
 
     @property
     def text(self) -> str:
@@ -83,6 +99,14 @@ class Entry:
     label: str
     line: int = 0
     refused: str = ""
+
+
+def judged(name: str, broken: list[Broken]) -> Verdict:
+    """The verdict of a check that judges each event by itself: the first that was wrong is the one to look at."""
+    if not broken:
+        return Verdict(name, PASS, "always checked", always=True)
+    first, *more = map(str, broken)
+    return Verdict(name, FAIL, first, details=tuple(more), always=True, broken=tuple(broken))
 
 
 class Listener(Protocol):

@@ -69,7 +69,7 @@ def raft_violations(words: swarmsim.Scenario, seed: int = 1) -> list[str]:
             swarmsim.run(words, seed)
     check = RaftSafety()
     walk(traces[0], [check])
-    return [text.split(":")[0] for text in check.violations]
+    return [one.property for one in check.violations]
 
 
 #: Each cannot hear the other, and all others hear both: whoever asks second asks the voters of the first.

@@ -137,7 +137,7 @@ def test_after_the_bound_the_check_fails_with_the_reason(why: str) -> None:
     verdict = judge(FAILS[why])
 
     assert verdict.state is FAIL
-    assert verdict.seen.startswith("not 300.0 s after the start, bound ")
+    assert verdict.seen.startswith("not even 300.0 s after the start, bound ")
     assert why in "\n".join((verdict.seen, *verdict.details))
     assert verdict.details[-1].startswith("bound ")
 
@@ -323,7 +323,7 @@ def test_the_state_after_the_whole_microsecond_counts() -> None:
     [
         (20.0, UNKNOWN, "the run ended 15.0 s after the last disturbance, bound 64.0 s: no manager leads"),
         (68.9, UNKNOWN, "the run ended 63.9 s after the last disturbance, bound 64.0 s: no manager leads"),
-        (69.0, FAIL, "not 64.0 s after the last disturbance, bound 64.0 s: no manager leads"),
+        (69.0, FAIL, "not even 64.0 s after the last disturbance, bound 64.0 s: no manager leads"),
     ],
 )
 def test_a_run_that_ends_before_the_bound_leaves_it_unknown(end: float, state: object, seen: str) -> None:
@@ -382,7 +382,7 @@ def test_it_may_be_waived_and_the_report_says_so_and_what_was_seen() -> None:
     verdict = judge(Story().service(), wanted=Expectation("convergence", waived=True))
 
     assert verdict.state is PASS
-    assert verdict.seen.startswith("waived, no demand is made; not 300.0 s after the start")
+    assert verdict.seen.startswith("waived, no demand is made; not even 300.0 s after the start")
 
 
 # ---- incremental: an event costs the same however many tasks there are ------------------------------------------

@@ -23,6 +23,8 @@ from swarmsim.trace.events import (
     HostCrashed,
     MembershipChanged,
     RaftRestarted,
+    ReadAnswered,
+    ReadAsked,
     SnapshotInstalled,
     SteppedDown,
     SwarmReady,
@@ -76,8 +78,28 @@ def removed(members: tuple[str, ...], *nodes: str, index: int = 3) -> Events:
     ]
 
 
+def joint(members: tuple[str, ...], outgoing: tuple[str, ...], index: int) -> Events:
+    """Entry `index`, of term 2, makes the configuration a joint one: durable on all of both, applied on m1."""
+    return [
+        *append(*dict.fromkeys((*outgoing, *members)), first=index),
+        EntriesApplied("m1", 2, index, (2,)),
+        MembershipChanged("m1", index, members, outgoing),
+    ]
+
+
+def left(members: tuple[str, ...], *nodes: str, index: int) -> Events:
+    """Entry `index`, of term 2 and durable on `nodes`, ends a joint configuration; applied on m1."""
+    return [
+        *append(*nodes, first=index),
+        EntriesApplied("m1", 2, index, (2,)),
+        MembershipChanged("m1", index, members),
+    ]
+
+
 #: Entry 3 of term 2 on m1 and m2: committed. Entry 3 of term 2 on m1 alone: not.
 COMMITTED = [*formed(), *append("m1", "m2"), *apply("m1")]
+#: The same, and m1 was asked for a read before.
+EARLY = [*formed(), ReadAsked("m1", 1), *COMMITTED[len(formed()) :]]
 #: m1 loses touch; m2 leads in term 3 and has written its first entry, 4, to m2 and m3.
 MOVED_ON = [
     *formed(),
@@ -260,6 +282,11 @@ CASES: dict[str, list[tuple[str, Events, Events]]] = {
             [*formed(M5), *elect("m2", 3, "m3", "m4")],
         ),
         (
+            "a majority of the new members alone, in a joint configuration",
+            [*formed(M5), *joint(("m1", "m2"), M5, index=3), *elect("m1", 3, "m2")],
+            [*formed(M5), *joint(("m1", "m2"), M5, index=3), *elect("m1", 3, "m2", "m5")],
+        ),
+        (
             "votes for another term or another candidate are none",
             [*formed(), VoteGranted("m1", 4, "m2"), VoteGranted("m3", 3, "m1"), *elect("m2", 3)],
             [*formed(), VoteGranted("m3", 3, "m2"), *elect("m2", 3)],
@@ -380,6 +407,11 @@ CASES: dict[str, list[tuple[str, Events, Events]]] = {
             [*formed(), *append("m1", "m2"), *apply("m1")],
         ),
         (
+            "a majority of the new members alone, in a joint configuration",
+            [*formed(M5), *joint(("m1", "m2"), M5, index=3), *append("m1", "m2", first=4), *apply("m1", first=4)],
+            [*formed(M5), *joint(("m1", "m2"), M5, index=3), *append(*M3, first=4), *apply("m1", first=4)],
+        ),
+        (
             "three of six",
             [*formed((*M5, "m6")), *append(*M3), *apply("m1")],
             [*formed((*M5, "m6")), *append(*M5[:4]), *apply("m1")],
@@ -428,6 +460,28 @@ CASES: dict[str, list[tuple[str, Events, Events]]] = {
             [*formed(), *removed(("m1", "m2", "m4"), "m1", "m2")],
             [*formed(), *removed(("m1", "m2"), "m1", "m2"), *removed(("m1", "m2", "m4"), "m1", "m2", index=4)],
         ),
+        (
+            "a joint configuration does not lie between the groups before and after it",
+            [*formed(M5), *joint(("m1", "m2"), M3, index=3)],
+            [*formed(M5), *joint(("m1", "m2"), M5, index=3), *left(("m1", "m2"), *M5, index=4)],
+        ),
+        (
+            "a joint configuration is left for another group than C_new",
+            [*formed(M5), *joint(("m1", "m2"), M5, index=3), *left(("m1",), *M5, index=4)],
+            [*formed(M5), *joint(("m1",), M5, index=3), *left(("m1",), *M5, index=4)],
+        ),
+    ],
+    "linearizable reads": [
+        (
+            "a read that was asked for after an entry was applied does not see it",
+            [*COMMITTED, ReadAsked("m2", 1), ReadAnswered("m2", 1, 2)],
+            [*COMMITTED[:-1], ReadAsked("m2", 1), *COMMITTED[-1:], ReadAnswered("m2", 1, 2)],
+        ),
+        (
+            "a second read of one member is judged by what was applied when it was asked for itself",
+            [*EARLY, ReadAsked("m1", 2), ReadAnswered("m1", 1, 2), ReadAnswered("m1", 2, 2)],
+            [*EARLY, ReadAsked("m1", 2), ReadAnswered("m1", 2, 3), ReadAnswered("m1", 1, 2)],
+        ),
     ],
 }  # fmt: skip
 
@@ -440,7 +494,7 @@ def violations(events: Events) -> list[str]:
         trace.record(event, at, 0)
     check = RaftSafety()
     walk(trace, [check])
-    return [text.split(":")[0] for text in check.violations]
+    return [one.property for one in check.violations]
 
 
 ALL = [(rule, what, bad, good) for rule, cases in CASES.items() for what, bad, good in cases]
@@ -479,7 +533,7 @@ def test_a_failure_says_what_was_seen_and_when() -> None:
     verdict = judged(*formed(), *elect("m2", 3))
 
     assert verdict.state is FAIL
-    assert verdict.seen == "a leader has a majority: m2 leads in term 3 with 1 of 3 votes at 1.5 s (event 7)"
+    assert verdict.seen == "a leader has a majority: m2 leads in term 3 with 1 of 3 votes at 1.500 s (event 7)"
     assert verdict.always
 
 

@@ -95,7 +95,7 @@ def test_a_failure_says_who_did_what_to_which_task_and_when() -> None:
 
     assert judge(story).seen == (
         "web.1#1: the allocator moved it from PENDING to RUNNING, which is not its own "
-        f"at 2.5 s (event {len(story.trace)})"
+        f"at 2.500 s (event {len(story.trace)})"
     )
 
 
