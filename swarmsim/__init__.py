@@ -10,7 +10,7 @@ plain object that takes stimuli and gives effects; what the world does (a link, 
 The map of the code, from the top; imports point down only (contracts in `pyproject.toml`, run as a test):
 
     cli            the command line
-    explore/       many runs: sweeps over seeds, measures, the published Raft experiments
+    explore/       many runs: sweeps over seeds, measures, a failure made smaller, the published Raft experiments
     scenario/      the language of scenario files: schema, loader, timeline, runner, report, tables
     compose/       a stack file as Docker reads it        faults/    what goes wrong, one file a family
     workload/      what operators do, one file a step     checks/    was it right, from the trace alone
@@ -39,10 +39,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .scenario.interactive import Cluster
+    from .scenario.report import story
     from .scenario.runner import Result, Scenario, load, run
 
 __version__ = "0.1.0"
-__all__ = ["Cluster", "Result", "Scenario", "__version__", "load", "run"]
+__all__ = ["Cluster", "Result", "Scenario", "__version__", "load", "run", "story"]
 
 _HOME = {
     "Cluster": "scenario.interactive",
@@ -50,6 +51,7 @@ _HOME = {
     "Scenario": "scenario.runner",
     "load": "scenario.runner",
     "run": "scenario.runner",
+    "story": "scenario.report",
 }
 
 

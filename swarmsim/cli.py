@@ -1,12 +1,13 @@
-"""The command line: `run FILE`, `test PATHS`, `validate FILES`, `new FILE`, `schema`, `list WHAT`, `experiment NAME`.
+"""The command line: `run`, `test`, `shrink`, `experiment`, `validate`, `new`, `schema`, `list`.
 
 Everything heavy is imported by the command that needs it, so `swarmsim --help` is quick. Exit codes (SCENARIOS.md
 section 10): 0 PASS, 1 FAIL or UNKNOWN, 2 the user's mistake, 3 a bug in swarmsim, 4 two runs of one seed differed, 130
-Ctrl-C.
+Ctrl-C, 141 nobody read the output to its end.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import sys
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .scenario.runner import Result
     from .scenario.suite import FileReport
 
-MISTAKE, BUG, INTERRUPTED = 2, 3, 130
+MISTAKE, BUG, INTERRUPTED, UNREAD = 2, 3, 130, 141
 SEED_MOST = 2**63 - 1
 
 app = typer.Typer(
@@ -36,6 +37,23 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from . import __version__
+
+        print(f"swarmsim {__version__}, Python {sys.version.split()[0]}")
+        raise typer.Exit
+
+
+@app.callback()
+def every(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version this is.")
+    ] = False,
+) -> None:
+    """A deterministic simulator of Docker Swarm's control plane."""
 
 
 class What(StrEnum):
@@ -54,7 +72,7 @@ class What(StrEnum):
 # ---- run -------------------------------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(short_help="Run a scenario or a stack file.")
 def run(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario, or a stack file.")],
     seed: Annotated[
@@ -94,6 +112,13 @@ def run(
     prune: Annotated[
         bool, typer.Option("--prune", help="What is deployed again removes services that its file has no more.")
     ] = False,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="One more rule to leave off; `list rules` has them.")
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="RULE", help="A rule in force that the file leaves off, to compare."),
+    ] = None,
     why: Annotated[
         list[str] | None,
         typer.Option(metavar="TASK", help="First, why such a task is where it is: web.3, or an id."),
@@ -102,7 +127,9 @@ def run(
     """Run a scenario, or a stack file on a plain cluster, and say what held."""
     again = Again(over or [], stack, deploy or [], prune)
     plain = Plain(managers, workers, label or [], env or [], stand_in, again)
-    scenario = _load(file, crash or [], plain)
+    scenario = _load(file, crash or [], plain, without or [], with_ or [])
+    out = "" if quiet and out == "out" else out
+    _room_for(trace, record, f"{out}/{scenario.name}.svg" if out else None)
     from .scenario.runner import run as run_scenario
 
     result = run_scenario(scenario, seed)
@@ -197,7 +224,7 @@ class Plain(NamedTuple):
         return [*out, *["--stand-in"] * self.stand_in, *self.again.options()]
 
 
-def _load(file: str, crashes: list[str], plain: Plain) -> Scenario:
+def _load(file: str, crashes: list[str], plain: Plain, off: list[str], on: list[str]) -> Scenario:
     """The scenario, with what the options add; `options` keeps them for the line that repeats the run."""
     from .scenario.loader import is_stack, load, load_stack_file
 
@@ -214,6 +241,8 @@ def _load(file: str, crashes: list[str], plain: Plain) -> Scenario:
             text = f"{which} are for stack files"
             raise SwarmsimError(f"{text}; a scenario says its own cluster and `stack`")
         scenario = load(file, more=extra)
+    scenario.switch(off, on)
+    options += [f"--without {rule}" for rule in off] + [f"--with {rule}" for rule in on]
     scenario.options = " ".join(options)
     return scenario
 
@@ -236,9 +265,24 @@ def _nodes(text: str) -> str | list[str]:
     return names[0] if len(names) == 1 else names
 
 
+def _room_for(*paths: str | None) -> None:
+    """What will be written is said to be impossible before the run, not after it."""
+    for path in paths:
+        if path is None:
+            continue
+        folder = Path(path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if Path(path).is_dir():
+                raise IsADirectoryError(None, "it is a folder")
+            if not os.access(folder, os.W_OK):
+                raise PermissionError(None, "Permission denied")
+        except OSError as error:
+            raise SwarmsimError(f"{path}: cannot be written: {error.strerror}") from None
+
+
 def _write(path: str, lines: Any) -> None:
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w", encoding="utf-8") as out:
             out.writelines(lines)
     except OSError as error:
@@ -248,7 +292,7 @@ def _write(path: str, lines: Any) -> None:
 def _report(result: Result, out: str, quiet: bool) -> None:
     from .scenario import report
 
-    figure = _figure(result, out) if out and not (quiet and out == "out") else None
+    figure = _figure(result, out) if out else None
     report.print_run(result, quiet=quiet, figure=figure)
 
 
@@ -258,7 +302,6 @@ def _figure(result: Result, out: str) -> str:
 
     path = Path(out) / f"{result.scenario.name}-{result.seed}.svg"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         plots.save_run_figure(result, path)
     except OSError as error:
         raise SwarmsimError(f"{path}: cannot be written: {error.strerror}") from None
@@ -276,24 +319,28 @@ def test(
     ] = None,
     twice: Annotated[bool, typer.Option("--twice", help="Repeat each first seed in another process.")] = False,
     junit: Annotated[str | None, typer.Option(metavar="FILE", help="Write a report in JUnit's XML.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=1000, help="Processes; default: one for each processor.")
+    ] = None,
 ) -> int:
     """Run scenarios under many seeds, in parallel."""
     import time
 
     from .scenario import suite
 
+    _room_for(junit)
     wanted = parse_seeds(seeds) if seeds is not None else None
     scenarios, stacks = suite.collect(paths)
     if not scenarios:
         raise SwarmsimError(f"nothing to run: no scenario in {', '.join(paths)}; write the path of one")
     started = time.perf_counter()
-    reports = _run_suite(scenarios, wanted, twice)
+    reports = _run_suite(scenarios, wanted, twice, jobs)
     for stack in stacks:
         print(f"skipped, a stack file: {stack}")
     code = suite.exit_code(reports)
+    print(suite.summary(reports, time.perf_counter() - started, code))
     if junit is not None:
         _write(junit, [suite.junit(reports)])
-    print(suite.summary(reports, time.perf_counter() - started, code))
     return code
 
 
@@ -310,13 +357,13 @@ def parse_seeds(text: str) -> list[int]:
     return list(range(low, high + 1))
 
 
-def _run_suite(files: list[str], seeds: list[int] | None, twice: bool) -> list[FileReport]:
+def _run_suite(files: list[str], seeds: list[int] | None, twice: bool, jobs: int | None) -> list[FileReport]:
     from .scenario import suite
 
     width = max(len(file) for file in files) + 2
     reports = []
     if not sys.stderr.isatty():
-        for report in suite.run_all(files, seeds, twice, lambda done, total: None):
+        for report in suite.run_all(files, seeds, twice, lambda done, total: None, jobs):
             reports.append(_told(report, width))
         return reports
     from rich.console import Console
@@ -325,7 +372,11 @@ def _run_suite(files: list[str], seeds: list[int] | None, twice: bool) -> list[F
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         runs = bar.add_task("runs", total=None)
-        for report in suite.run_all(files, seeds, twice, lambda done, n: bar.update(runs, completed=done, total=n)):
+
+        def progress(done: int, total: int) -> None:
+            bar.update(runs, completed=done, total=total)
+
+        for report in suite.run_all(files, seeds, twice, progress, jobs):
             reports.append(_told(report, width))
     return reports
 
@@ -337,16 +388,65 @@ def _told(report: FileReport, width: int) -> FileReport:
     return report
 
 
+# ---- shrink ----------------------------------------------------------------------------------------------
+
+
+@app.command(short_help="Make a scenario that fails smaller.")
+def shrink(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario that fails.")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=SEED_MOST, help="The seed under which it fails; default: the file's.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The smaller scenario; default: beside it, as NAME.small.yaml.")
+    ] = None,
+) -> int:
+    """Leave out of a scenario what its failure does not need, and write what is left. Never overwrites."""
+    from .explore.shrink import as_file, left
+    from .explore.shrink import shrink as smaller
+    from .scenario.loader import load
+
+    scenario = load(file)
+    path = out or str(Path(file).with_suffix(".small.yaml"))
+    _room_for(path)
+    if Path(path).exists():
+        raise SwarmsimError(f"{path}: is there already, and is not overwritten; write --out and another name")
+    scenario.of_words(scenario.words, path)  # the files that it names must be found from there, too
+    seed = scenario.seed if seed is None else seed
+    found = smaller(scenario, seed, _shrinking())
+    if found is None:
+        raise SwarmsimError(f"{file}: passes under seed {seed}; write --seed and one under which it fails")
+    said = left(scenario.words, found.words)
+    question = [f"Question: {scenario.question}"] if scenario.question else []
+    _write(path, [as_file(found.words, [*question, f"Source:   {file} under seed {seed}, {said}"])])
+    for verdict in found.result.verdicts:
+        if not verdict.passed:
+            print(verdict)
+    print(f"{path} written after {found.runs} runs: {said}")
+    print(f"again: swarmsim run {shlex.quote(path)} --seed {seed}")
+    return 0
+
+
+def _shrinking() -> Callable[[int, int], None] | None:
+    """On a terminal, how far it has come."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda runs, left: print(f"\r\033[K{runs} runs, {left} entries left", end="\r", file=sys.stderr, flush=True)
+
+
 # ---- experiment ------------------------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(short_help="Do a published Raft experiment again.")
 def experiment(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="V1 to V6; `swarmsim list experiments` says what they are.")
     ],
     runs: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, help="Runs of each curve; default: its own.")
+        int | None, typer.Option(min=1, max=1_000_000, help="Runs of each curve; default: its own, for minutes.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, max=1000, help="Processes; default: one for each processor.")
     ] = None,
 ) -> int:
     """Do a published experiment with Raft again, and print ours beside theirs."""
@@ -355,7 +455,7 @@ def experiment(
     found = EXPERIMENTS.get(name.upper())
     if found is None:
         raise SwarmsimError(f"unknown experiment `{name}`; there are {', '.join(EXPERIMENTS)}")
-    table = found.table(found.samples(runs, told=_telling()))
+    table = found.table(found.samples(runs, workers=jobs, told=_telling()))
     print(f"{table}\nsource: {found.source}")
     return 0 if table.held else 1
 
@@ -374,7 +474,7 @@ def _telling() -> Callable[[str, int, int], None] | None:
 # ---- validate, new, schema, list -------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(short_help="Find what is wrong in files, without a run.")
 def validate(
     files: Annotated[list[str], typer.Argument(metavar="FILES", help="Scenarios, stack files, folders.")],
     env: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A variable for the stack files.")] = None,
@@ -408,7 +508,8 @@ def _said(scenario: Scenario) -> str:
     from .scenario.words import count_of
 
     nodes = f"{count_of(len(scenario.managers), 'manager')}, {count_of(len(scenario.workers), 'worker')}"
-    entries = f"{len(scenario.timeline)} entries, {len(scenario.expect)} expectations"
+    many = len(scenario.timeline)
+    entries = f"{many} entr{'y' if many == 1 else 'ies'}, {count_of(len(scenario.expect), 'expectation')}"
     return f"{nodes}, {count_of(len(scenario.services), 'service')}, {entries}"
 
 
@@ -441,9 +542,9 @@ def schema() -> int:
     return 0
 
 
-@app.command("list")
+@app.command("list", short_help="List rules, faults, checks, events and more.")
 def list_(what: Annotated[What, typer.Argument(metavar="WHAT", help=", ".join(w.value for w in What))]) -> int:
-    """List the faults, steps, checks, rules, figures, scenarios or events there are."""
+    """List the faults, steps, checks, rules, figures, scenarios, events or experiments there are."""
     rows = _LISTS[what]()
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:
@@ -470,10 +571,10 @@ def _checks() -> list[tuple[str, str]]:
 
 
 def _rules() -> list[tuple[str, str]]:
-    """What `without:` can switch off, and what it protects; of a quirk, what it is."""
+    """What `without:` can switch off, what it protects, and where to read of it; of a quirk, what it is."""
     from .ablation import RULES
 
-    return [(name, f"quirk: {rule.protects}" if rule.quirk else rule.protects) for name, rule in RULES.items()]
+    return [(name, rule.said) for name, rule in RULES.items()]
 
 
 def _figures() -> list[tuple[str, str]]:
@@ -556,13 +657,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return MISTAKE
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print(("\r\033[K" if sys.stderr.isatty() else "") + "interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # `swarmsim run … | head`: who reads has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        _write_no_more()
+        return UNREAD
+    except OSError as error:
+        if error.filename is not None or error.errno not in _FULL:
+            return _bug(error, arguments)
+        _write_no_more()
+        print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
+        return MISTAKE
     except Exception as error:
         return _bug(error, arguments)
+
+
+#: What befalls an output that is no terminal. Files that are asked for say so with their names.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _write_no_more() -> None:
+    """What is left in the buffer would fail again when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 #: typer brings its own click, and has not always; its base of all usage errors is found through what typer exports.
@@ -571,12 +687,16 @@ _UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "
 
 def _dispatch(arguments: list[str]) -> int:
     try:
-        result = app(arguments, prog_name="swarmsim", standalone_mode=False)
-        return int(result or 0)
+        code = int(app(arguments, prog_name="swarmsim", standalone_mode=False) or 0)
+        if code == INTERRUPTED:  # so typer says that it caught Ctrl-C
+            raise KeyboardInterrupt
+        return code
     except typer.Exit as error:
         return error.exit_code
     except typer.Abort:
         raise KeyboardInterrupt from None
+    except SystemExit:  # and so that nobody reads any more
+        raise BrokenPipeError from None
     except _UsageError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "swarmsim"

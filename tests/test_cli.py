@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import swarmsim
 from swarmsim import cli
 
 ROOT = Path(__file__).parent.parent
@@ -117,6 +120,15 @@ def test_ctrl_c_is_exit_130(folder: Path, capsys: pytest.CaptureFixture[str], mo
         (["run", "stack.yml", "--label", "w9:zone=a"], "unknown node `w9`"),
         (["run", "stack.yml", "--env", "TAG"], "--env: `TAG` is not NAME=VALUE"),
         (["run", "stack.yml", "--managers", "0"], "managers"),
+        (
+            ["run", "small.yaml", "--without", "orphanin"],
+            "--without: there is no rule `orphanin`; did you mean `orphaning`?",
+        ),
+        (
+            ["run", "small.yaml", "--with", "xyzzy"],
+            "--with: there is no rule `xyzzy`; `swarmsim list rules` has them all",
+        ),
+        (["run", "small.yaml", "--with", "lease"], "--with: `lease` is in force already; the file leaves none off"),
         (["run", "."], "is a folder"),
         (["test", "nowhere"], "nowhere: no such file or folder"),
         (["test", "small.yaml", "--seeds", "5..1"], "--seeds: `5..1` is backwards; write 1..5"),
@@ -126,7 +138,11 @@ def test_ctrl_c_is_exit_130(folder: Path, capsys: pytest.CaptureFixture[str], mo
         (["new", "mine.txt"], "write mine.txt.yaml"),
         (["list", "secrets"], "Invalid value for 'WHAT'"),
         (["explode"], "No such command 'explode'"),
-        (["run", "small.yaml", "--trace", "small.yaml/x"], "cannot be written"),
+        (["run", "small.yaml", "--trace", "small.yaml/x"], "small.yaml/x: cannot be written"),
+        (["run", "small.yaml", "--trace", "."], ".: cannot be written: it is a folder"),
+        (["run", "small.yaml", "--out", "stack.yml"], "stack.yml/small.svg: cannot be written"),
+        (["test", "small.yaml", "--junit", "stack.yml/x"], "stack.yml/x: cannot be written"),
+        (["test", "small.yaml", "--jobs", "0"], "Invalid value for '--jobs'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -140,6 +156,15 @@ def test_a_wrong_option_is_exit_2_and_one_clear_line(
     assert said in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_what_cannot_be_written_is_said_before_the_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from swarmsim.scenario import runner
+
+    monkeypatch.setattr(runner, "run", lambda *args, **kwargs: 1 / 0)
+
+    assert cli.main(["run", "small.yaml", "--trace", "small.yaml/x"]) == 2
+    assert cli.main(["test", "small.yaml", "--junit", "."]) == 2
 
 
 def test_the_trace_is_written_as_json_lines(folder: Path) -> None:
@@ -169,6 +194,28 @@ def test_the_recording_is_written_in_the_format_of_real_ones(folder: Path) -> No
     assert rows[0] == {"t": 0.0, "ev": "start", "scenario": "small", "leader": "m1", "managers": 1, "workers": 1}
     assert rows[-1]["what"] == "end"
     assert {row["ev"] for row in rows} == {"start", "mark", "service", "task"}
+
+
+def test_a_rule_can_be_put_in_force_again_to_compare(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(ROOT / "scenarios" / "ablation" / "persist-vote.yaml")
+
+    codes = [cli.main(["run", file, "--out", ""]), cli.main(["run", file, "--out", "", "--with", "persist-vote"])]
+
+    off, on = capsys.readouterr().out.split("again: ")[:2]
+    assert codes == [0, 1]
+    assert "without persist-vote: a server that restarts must not vote a second time" in off
+    assert "✗ election safety" in off
+    assert "with persist-vote, which the file leaves off: a server that restarts" in on
+    assert "✗" not in on
+    assert re.search(r"FAIL +violates raft safety +nothing violated it", on)
+
+
+def test_a_rule_can_be_left_off_in_any_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "small.yaml", "--out", "", "--without", "debounce", "--without", "lease"]) == 0
+
+    out = lines_of(capsys)
+    assert out[2].startswith("without debounce: ")
+    assert out[-1] == "again: swarmsim run small.yaml --without debounce --without lease --seed 1"
 
 
 def test_a_figure_goes_where_out_says(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -308,6 +355,7 @@ def test_many_scenarios_are_run_and_summed_up(folder: Path, capsys: pytest.Captu
     assert out[-1].endswith("exit 2")
     junit = (folder / "out" / "junit.xml").read_text()
     assert 'tests="6" failures="2" errors="2"' in junit
+    assert "again: swarmsim run wrong.yaml --seed 2</failure>" in junit
 
 
 def test_twice_repeats_each_first_seed_in_another_process(folder: Path) -> None:
@@ -319,12 +367,15 @@ def another_digest(file: str, seed: int | None) -> str:
     return "another digest"
 
 
-def test_a_run_that_cannot_be_repeated_is_exit_4(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_cannot_be_repeated_is_exit_4(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from swarmsim.scenario import suite
 
     monkeypatch.setattr(suite, "digest_elsewhere", another_digest)
 
     assert cli.main(["test", "small.yaml", "--twice"]) == 4
+    assert "  again: swarmsim test small.yaml --seeds 1 --twice" in lines_of(capsys)
 
 
 # ---- validate, new, schema, list ---------------------------------------------------------------------------------
@@ -361,6 +412,8 @@ def test_the_schema_is_json_and_knows_every_verb(capsys: pytest.CaptureFixture[s
         ("faults", "crash"),
         ("steps", "create"),
         ("checks", "raft safety"),
+        ("rules", "persist-vote"),
+        ("experiments", "V1"),
         ("events", "SwarmReady"),
         ("figures", ""),
         ("scenarios", "scenarios/"),
@@ -377,6 +430,11 @@ def test_list_says_what_there_is(
     assert out
     assert out[0].startswith(first)
     assert all(len(line.split(None, 1)) == 2 for line in out), "each with a line of its docstring"
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith(f"swarmsim {swarmsim.__version__}, Python 3.")
 
 
 def test_help_and_no_arguments(capsys: pytest.CaptureFixture[str]) -> None:
@@ -411,6 +469,64 @@ def test_a_reader_that_has_had_enough_is_no_error(folder: Path) -> None:
     )
 
     assert done.stderr == b""
+
+
+def test_an_output_that_nobody_reads_to_its_end_is_no_success(folder: Path) -> None:
+    """As other programs have it, 128 and SIGPIPE: what was not told may have failed."""
+    command = f"{sys.executable} -m swarmsim test small.yaml | true; echo ${{PIPESTATUS[0]}}"
+
+    done = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=False)
+
+    assert (done.stdout, done.stderr) == (b"141\n", b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+def test_an_output_that_is_full_is_no_bug_of_ours(folder: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "swarmsim", "run", "small.yaml", "--out", ""]
+        done = subprocess.run(command, cwd=folder, stdout=full, stderr=subprocess.PIPE, check=False)
+
+    assert done.returncode == 2
+    assert done.stderr == b"the output cannot be written: No space left on device\n"
+
+
+LONG = """\
+cluster: {managers: 1}
+duration: 300d
+services: {job: {image: "job:1", x-sim: {run: 1s}}}
+"""
+
+
+def begun(folder: Path) -> subprocess.Popen[bytes]:
+    """A sweep that would take hours, in its own group of processes, some of whose runs are under way."""
+    (folder / "long.yaml").write_text(LONG)
+    command = [sys.executable, "-m", "swarmsim", "test", "small.yaml", "long.yaml", "--seeds", "1..4", "--jobs", "2"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=folder, start_new_session=True, **pipes)  # type: ignore[call-overload]
+    assert process.stdout.readline().startswith(b"small.yaml")
+    assert isinstance(process, subprocess.Popen)
+    return process
+
+
+@pytest.mark.parametrize("send", [os.killpg, os.kill], ids=["from the terminal", "to one process"])
+def test_ctrl_c_ends_a_sweep_at_once(folder: Path, send: Callable[[int, int], None]) -> None:
+    process = begun(folder)
+
+    send(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+
+    assert (process.returncode, err) == (130, b"interrupted\n")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=["terminated", "killed"])
+def test_a_sweep_that_is_killed_leaves_no_processes_behind(folder: Path, how: signal.Signals) -> None:
+    """They hold its output open: a reader would wait for them."""
+    process = begun(folder)
+
+    os.kill(process.pid, how)
+    process.communicate(timeout=20)
+
+    assert process.returncode == -how
 
 
 def test_two_processes_print_the_same_but_for_the_wall_clock(folder: Path) -> None:

@@ -217,7 +217,9 @@ class Converter:
             return env_file.read_side_file(file)
         except FileNotFoundError as error:
             if not self.stand_in:
-                self.tell(path, f"{error}; write the path of a file that exists, or stack: {{stand_in: true}}")
+                self.tell(
+                    path, f"{error}; write the path of a file that exists, or stack: {{stand_in: true}}, or --stand-in"
+                )
         except ValueError as error:
             self.tell(path, f"{error}; write file: and the path of a file")
         return STAND_IN

@@ -7,10 +7,12 @@
     times = sweep(scenario, range(1, 1001), partial(Span, HostCrashed, BecameLeader))
 
 `sweep` runs a scenario under many seeds on all processors and measures each run; `measure` holds the measures.
-`distributions` compares what was measured with what was published. `experiments` are the published Raft experiments.
+`shrink` makes a scenario smaller as long as it fails. `distributions` compares what was measured with what was
+published. `experiments` are the published Raft experiments.
 """
 
 from .measure import Measure, Span
+from .shrink import shrink
 from .sweep import sweep
 
-__all__ = ["Measure", "Span", "sweep"]
+__all__ = ["Measure", "Span", "shrink", "sweep"]

@@ -6,7 +6,6 @@ measured, never a trace. The result does not depend on how many workers there ar
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -14,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..scenario.loader import Scenario
+from ..scenario.processes import pool_of, processors
 from .measure import Measure
 
 T = TypeVar("T")
@@ -50,16 +50,16 @@ def sweep(
     return found
 
 
-def workers_pool(workers: int | None = None) -> ProcessPoolExecutor:
+def workers_pool(workers: int | None = None) -> AbstractContextManager[ProcessPoolExecutor]:
     """Processes for several sweeps, one after the other."""
-    return ProcessPoolExecutor(workers or os.cpu_count() or 1)
+    return pool_of(workers or processors())
 
 
 def _pool(pool: Executor | None, workers: int | None, chunks: int) -> AbstractContextManager[Executor | None]:
     """The executor to use, and who closes it; None: this process."""
     if pool is not None:
         return nullcontext(pool)
-    number = min(workers or os.cpu_count() or 1, chunks)
+    number = min(workers or processors(), chunks)
     return workers_pool(number) if number > 1 else nullcontext(None)
 
 

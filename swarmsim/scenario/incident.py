@@ -10,29 +10,35 @@ they lead to is told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..api.states import NodeState, TaskState, UpdateState
+from ..checks.verdict import Broken
 from ..trace.events import (
     BecameCandidate,
     BecameLeader,
     ContainerExited,
     DrawMade,
+    EntriesAppended,
+    EntriesApplied,
     EntryNotFired,
     FaultEnded,
     FaultStarted,
     HostCrashed,
     LogRepaired,
     ManagerStopped,
+    MembershipChanged,
     NodeChanged,
     ProcessPanicked,
+    RaftRestarted,
     RestartRefused,
     RestartScheduled,
     RunEnded,
     ServiceChanged,
     SnapshotBroken,
+    SnapshotInstalled,
     SteadyReached,
     StepAnswered,
     SteppedDown,
@@ -63,6 +69,7 @@ WINDOWS: dict[str, Micros] = {
     "candidate": 60_000_000,
     "manager stopped": 3_600_000_000,
     "panicked": 3_600_000_000,
+    "broken": 3_600_000_000,
 }
 #: What repeats itself is taken together more widely, too.
 WIDE: Micros = 100_000_000
@@ -173,6 +180,11 @@ def notes(ledger: Ledger) -> list[Note]:
     return collector.found
 
 
+def broken(found: Sequence[Broken]) -> list[Note]:
+    """What checks found wrong, where it happened: a line for each property."""
+    return [Note(one.at, one.seq, "broken", 0, one.property, one) for one in found]
+
+
 class Collector:
     """Hears the events in order and notes what a reader wants to know."""
 
@@ -217,6 +229,8 @@ class Collector:
             ServiceChanged: self._service,
             TaskChanged: self._task,
         }
+        if not any(ledger.trace.of(NodeChanged)):
+            self.handlers |= LogCollector(self).handlers
 
     def note(self, recorded: Recorded, kind: str, key: str = "", what: Any = None, root: int | None = None) -> None:
         root = self.ledger.roots[recorded.seq] if root is None else root
@@ -359,6 +373,64 @@ class Collector:
 def service_of(name: str) -> str:
     """`web` of `web.3`, `shop_web` of `shop_web.w1.example.org`: services have no dot in their names."""
     return name.split(".", 1)[0]
+
+
+# ---- where a Raft group is all there is ---------------------------------------------------------------------------
+
+
+class Overwritten(NamedTuple):
+    """A log that ended at `before` has entries of these terms from `first` on, and ends with them."""
+
+    node: str
+    first: int
+    before: int
+    terms: tuple[int, ...]
+
+
+class LogCollector:
+    """Notes on logs and members; of a swarm too many, and what they lead to is told."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+        self._lasts: dict[str, int] = {}  # where each log ends
+        self._furthest = 0  # that anybody has applied
+        trace = collector.ledger.trace
+        self._changes = {r.event.index for r in trace.of(MembershipChanged)}
+        self.handlers: dict[type, Callable[[Recorded], None]] = {
+            RaftRestarted: self._restarted,
+            EntriesAppended: self._appended,
+            EntriesApplied: self._applied,
+            SnapshotInstalled: self._installed,
+            MembershipChanged: self._members,
+        }
+
+    def _restarted(self, recorded: Recorded) -> None:
+        e: RaftRestarted = recorded.event
+        self._lasts[e.node] = e.last_index
+        if not recorded.at:
+            self._furthest = max(self._furthest, e.commit)
+
+    def _installed(self, recorded: Recorded) -> None:
+        self._lasts[recorded.event.node] = recorded.event.index
+
+    def _appended(self, recorded: Recorded) -> None:
+        e: EntriesAppended = recorded.event
+        before, self._lasts[e.node] = self._lasts.get(e.node, 0), e.first + len(e.terms) - 1
+        if e.first <= before:
+            key = f"{e.first} {before} {e.terms}"
+            self._collector.note(recorded, "overwritten", key, Overwritten(e.node, e.first, before, e.terms))
+
+    def _applied(self, recorded: Recorded) -> None:
+        """Who applies an entry first is who commits it."""
+        e: EntriesApplied = recorded.event
+        for index, term in enumerate(e.terms, e.first):
+            if index > self._furthest:
+                self._furthest = index
+                if index not in self._changes:
+                    self._collector.note(recorded, "committed", e.node, (e.node, index, term))
+
+    def _members(self, recorded: Recorded) -> None:
+        self._collector.note(recorded, "members", str(recorded.event.index))
 
 
 # ---- containers: below, above, again as many as wanted --------------------------------------------------------

@@ -16,14 +16,15 @@ from typing import Any
 
 from ..api.specs import ServiceSpec
 from ..api.values import parse_duration
-from ..errors import Problem, ScenarioError, said
+from ..errors import Problem, ScenarioError, SwarmsimError, said
 from ..sim.links import Way
+from ..workload import RaftStep
 from ..workload.deploy import Deploy
 from . import entries, selectors
 from .deploys import Wanted, check_stack_name, read_deploys, stack_name, stack_names, stacks
 from .expectations import expectations
 from .moments import Moments
-from .physics import way
+from .physics import spare, way
 from .placeable import unmet
 from .problems import Problems, keyed, unknown_key, yaml_slip
 from .schema import (
@@ -36,7 +37,7 @@ from .schema import (
     HostWords,
 )
 from .selectors import Known
-from .words import did_you_mean
+from .words import VERBS, did_you_mean
 
 Micros = int
 
@@ -59,12 +60,14 @@ class Scenario:
     hosts: list[HostWords]
     ways: tuple[Way, ...]  # the links of `network:` that differ
     behind: dict[str, int]  # managers whose logs lack entries when they are handed over
+    spare: tuple[str, ...]  # managers that are no members of the Raft group when it is handed over
     stack: Any  # compose.Stack: networks, secrets, configs, and how an update is merged
     services: dict[str, ServiceSpec]  # by full name, in file order
     deploys: dict[str, Any]  # the compose.Stack of each `deploy` entry, by the entry's label
     timeline: list[Entry]
     expect: list[Expectation]
     without: tuple[str, ...] = ()  # rules that are off
+    restored: tuple[str, ...] = ()  # rules that the file leaves off, and that are in force all the same
     duration: Micros | None
     seed: int
     question: str
@@ -96,6 +99,19 @@ class Scenario:
     def of_words(cls, words: Mapping[str, Any], file: str) -> Scenario:
         """From the words of `file`, as `words` of a scenario that was loaded from it holds them."""
         return cls._of(dict(words), file, lambda path: 0, "")
+
+    def switch(self, off: Sequence[str], on: Sequence[str]) -> None:
+        """Leave off more rules than the file does, and put others in force that it leaves off."""
+        for option, rule in [*(("--without", rule) for rule in off), *(("--with", rule) for rule in on)]:
+            wrong = _no_rule(rule)
+            if wrong:
+                raise SwarmsimError(f"{option}: {wrong}")
+        for rule in on:
+            if rule not in self.without:
+                left = f"the file leaves off {', '.join(self.without)}" if self.without else "the file leaves none off"
+                raise SwarmsimError(f"--with: `{rule}` is in force already; {left}")
+        self.restored = tuple(dict.fromkeys(on))
+        self.without = tuple(rule for rule in dict.fromkeys([*self.without, *off]) if rule not in on)
 
     def __repr__(self) -> str:
         return f"Scenario({self.name!r}, {len(self.hosts)} nodes, {len(self.timeline)} entries)"
@@ -267,7 +283,7 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     wanted = [Wanted(d.index, d.label, d.what) for d in drafts if isinstance(d.what, Deploy)]
     deploys = read_deploys(wanted, data, file, _env(data, problems), stack, problems)
     known = _known(hosts, stack, deploys)
-    ways, behind = _physics(cluster, known, problems) if cluster else ((), {})
+    ways, behind, outside = _physics(cluster, known, problems) if cluster else ((), {}, ())
     ready = cluster is not None and stack is not None
     built = entries.entries(drafts, known, duration, problems, stack, ready, deploys)
     timeline = Moments(built, duration)
@@ -280,13 +296,16 @@ def _build(made: Scenario, data: Any, file: str, line: Callable[[tuple[Any, ...]
     )
     if cluster is not None and cluster.only:
         _only_raft(data, cluster, built, expect, problems)
+    elif cluster is not None:
+        _not_of_a_swarm(built, problems)
+    _disks_without_a_log(built, known, problems)
     problems.stop()
     assert cluster is not None, "a scenario without a cluster passed"
     said_at_top = _comments(text)
     made.file = file
     made.name = str(name) if name is not None else Path(file).stem
     made.cluster, made.hosts, made.stack = cluster, hosts, stack
-    made.ways, made.behind = ways, behind
+    made.ways, made.behind, made.spare = ways, behind, outside
     made.services, made.deploys = _services(stack), deploys
     made.timeline, made.expect = built, expect
     made.duration, made.seed, made.without = duration, seed, off
@@ -341,16 +360,27 @@ def _without(data: Mapping[Any, Any], problems: Problems) -> tuple[str, ...]:
     if rules is None and "without" not in data:
         return ()
     if not isinstance(rules, list | tuple):
-        problems.add(("without",), f"`without` must be a list of rules, not {said(rules)}; write without: [orphaning]")
+        one = rules if isinstance(rules, str) and rules in RULES else "orphaning"
+        problems.add(("without",), f"`without` must be a list of rules, not {said(rules)}; write without: [{one}]")
         return ()
     for i, rule in enumerate(rules):
-        if not isinstance(rule, str) or rule not in RULES:
-            close = did_you_mean(str(rule), RULES)
-            instead = f"did you mean `{close}`?" if close else "`swarmsim list rules` has them all"
-            problems.add(("without", i), f"`without`: there is no rule {said(rule)}; {instead}")
+        wrong = _no_rule(rule)
+        if wrong:
+            problems.add(("without", i), f"`without`: {wrong}")
         elif rule in rules[:i]:
             problems.add(("without", i), f"`without`: `{rule}` stands there twice; once is enough")
     return tuple(map(str, rules))
+
+
+def _no_rule(name: Any) -> str:
+    from ..ablation import RULES
+
+    if isinstance(name, str) and name in RULES:
+        return ""
+    close = did_you_mean(str(name), RULES)
+    return f"there is no rule {said(name)}; " + (
+        f"did you mean `{close}`?" if close else "`swarmsim list rules` has them all"
+    )
 
 
 # ---- cluster ---------------------------------------------------------------------------------------------
@@ -376,8 +406,10 @@ def _hosts(cluster: ClusterWords, problems: Problems) -> list[HostWords]:
     return list(hosts.values())
 
 
-def _physics(cluster: ClusterWords, known: Known, problems: Problems) -> tuple[tuple[Way, ...], dict[str, int]]:
-    """Links that differ and logs that are behind, with the names in them found."""
+def _physics(
+    cluster: ClusterWords, known: Known, problems: Problems
+) -> tuple[tuple[Way, ...], dict[str, int], tuple[str, ...]]:
+    """Links that differ, logs that are behind and servers that are spare, with the names in them found."""
     found: list[Way] = []
     for i, link in enumerate(cluster.network.links):
         made = problems.check(("cluster", "network", "links", i), partial(way, link, known))
@@ -386,7 +418,17 @@ def _physics(cluster: ClusterWords, known: Known, problems: Problems) -> tuple[t
     for words, count in cluster.raft.behind.items():
         names = problems.check(("cluster", "raft", "behind", words), partial(_lagging, words, count, known))
         behind.update(dict.fromkeys(names or (), count))
-    return tuple(found), behind
+    return tuple(found), behind, _spare(cluster, known, problems)
+
+
+def _spare(cluster: ClusterWords, known: Known, problems: Problems) -> tuple[str, ...]:
+    words = cluster.raft.spare
+    if words is None:
+        return ()
+    path = ("cluster", "raft", "spare")
+    if not cluster.only:
+        problems.add(path, "`spare` is of a Raft group by itself; write only: raft, or let a host `join`")
+    return problems.check(path, partial(spare, words, known)) or ()
 
 
 def _lagging(words: str, count: int, known: Known) -> tuple[str, ...]:
@@ -409,10 +451,11 @@ def _only_raft(
         if data.get(key):
             problems.add((key,), f"`only: raft` runs no services; leave `{key}` out")
     for entry in built:
-        if not entry.is_fault or entry.verb == "kill":
+        if entry.verb == "kill" or not (entry.is_fault or isinstance(entry.what, RaftStep)):
             problems.add(
                 ("timeline", entry.index),
-                f"`{entry.verb}`: with `only: raft` there is no swarm to act on; write faults of managers and links",
+                f"`{entry.verb}`: with `only: raft` there is no swarm to act on; write {_raft_verbs()}, or faults of "
+                "managers and links",
             )
     for one in expect:
         if one.subject in ("service", "node"):
@@ -420,6 +463,28 @@ def _only_raft(
                 ("expect", one.index),
                 f"`{one.subject}`: with `only: raft` there is no swarm; write leader or leader_changes",
             )
+
+
+def _raft_verbs() -> str:
+    return ", ".join(verb for verb, kind in VERBS.items() if issubclass(kind, RaftStep))
+
+
+def _not_of_a_swarm(built: list[Entry], problems: Problems) -> None:
+    for entry in built:
+        if isinstance(entry.what, RaftStep):
+            text = f"`{entry.verb}` is asked of a Raft group by itself; write only: raft under cluster:"
+            problems.add(("timeline", entry.index), text)
+
+
+def _disks_without_a_log(built: list[Entry], known: Known, problems: Problems) -> None:
+    """Only managers write to their disks here: what befalls a worker's would pass in silence."""
+    if any(entry.verb in ("promote", "join") for entry in built):
+        return
+    for entry in built:
+        names = selectors.candidates(entry.aims["disk"]) if entry.verb == "disk" else ()
+        if names and not set(names) & set(known.managers):
+            text = f"`disk`: `{names[0]}` is a worker, and only a manager writes a log to its disk"
+            problems.add(("timeline", entry.index, "disk"), f"{text}; write disk: {known.managers[-1]}")
 
 
 def _named(words: str, known: Known) -> selectors.Names:

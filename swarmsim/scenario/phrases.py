@@ -69,6 +69,11 @@ def after(ledger: Ledger, root: int) -> str:
     return ""
 
 
+def times(count: int) -> str:
+    """`once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
 def spread(group: Group) -> str:
     """Where a line takes together what lies far apart: until when."""
     return f", the last at {group.last / 1e6:.1f} s" if group.last - group.at > 1_000_000 else ""

@@ -24,6 +24,7 @@ MOST = 10
 #: What to write for a key that is missing.
 EXAMPLES = {
     "by": "by: 200ms",
+    "is": "is: slow, stalled or full",
     "share": "share: 30%",
     "at": "at: 10s",
     "replicas": "replicas: 6",

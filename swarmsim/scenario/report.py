@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .aftermath import docker, services
 from .grid import CUT, UNKNOWN, WIDTH, Grid, Line, wrap
-from .incident import gather, notes
+from .incident import broken, gather, notes
 from .ledger import Ledger
 from .phrases import exact
 from .telling import mark, tell
@@ -54,6 +54,11 @@ def lines(result: Result, figure: str | None = None) -> list[Line]:
     return _joined([block for block in blocks if block])
 
 
+def story(result: Result) -> str:
+    """The page down to the end of the run, without verdicts and tables: for notebooks, `swarmsim.story(result)`."""
+    return "\n".join(line.text for line in _joined(head_and_timeline(result, Ledger(result.trace))))
+
+
 def quiet_lines(result: Result, figure: str | None = None) -> list[Line]:
     bad = [v for v in result.verdicts if not v.passed]
     return [*verdicts(bad, result.scenario.file), *closing(result, figure)]
@@ -79,13 +84,24 @@ def header(result: Result) -> list[Line]:
         simulated(result.ended_at),
         f"{count_of(len(scenario.managers), 'manager')}, {count_of(len(scenario.workers), 'worker')}",
         *_services_said(result),
-        *([f"without {', '.join(scenario.without)}"] if scenario.without else []),
     ]
     shown = scenario.warnings[:WARNINGS_MOST]
     warned = [line for text in shown for line in wrap(f"warning: {text}", WIDTH, then="  ")]
     if len(scenario.warnings) > len(shown):
         warned.append(f"warning: {len(scenario.warnings) - len(shown)} more; swarmsim validate shows all")
-    return [Line(text) for text in [*question, *wrap(" · ".join(facts), WIDTH), *warned]]
+    return [Line(text) for text in [*question, *wrap(" · ".join(facts), WIDTH), *_rules_off(result), *warned]]
+
+
+def _rules_off(result: Result) -> list[str]:
+    """What each rule that is off protects, and where to read of it; what the author of the file says will happen."""
+    from ..ablation import RULES
+
+    scenario = result.scenario
+    said = [f"without {name}: {RULES[name].said}" for name in scenario.without]
+    said += [f"with {name}, which the file leaves off: {RULES[name].said}" for name in scenario.restored]
+    if scenario.without and scenario.expectation and not scenario.restored:
+        said.append(f"expected: {scenario.expectation}")
+    return [line for text in said for line in wrap(text, WIDTH, then="  ")]
 
 
 def _services_said(result: Result) -> list[str]:
@@ -130,7 +146,8 @@ def head_and_timeline(result: Result, ledger: Ledger) -> list[list[Line]]:
         return [header(result)]
     grid = Grid(ledger, result.scenario)
     rows: list[Line] = []
-    for group in gather(notes(ledger)):
+    wrong = [one for verdict in result.verdicts for one in verdict.broken]
+    for group in gather([*notes(ledger), *broken(wrong)]):
         seen = min(group.last, group.at + 100_000)
         full = group.kind in ("ready", "steady", "end")
         rows += grid.row(group.at, seen, mark(group), tell(group, ledger), full)
@@ -154,7 +171,7 @@ def closing(result: Result, figure: str | None) -> list[Line]:
 # ---- letters and colours ------------------------------------------------------------------------------------
 
 #: One letter for one, that columns stay in line; only the arrow, which stands among words, gets two.
-_PLAIN = str.maketrans({"│": "|", "┊": ":", "×": "x", "·": "-", "…": "~", "→": "->"})
+_PLAIN = str.maketrans({"│": "|", "┊": ":", "×": "x", "✗": "X", "·": "-", "…": "~", "→": "->"})
 
 
 def spell(text: str, out: TextIO) -> str:
@@ -196,6 +213,6 @@ def _paint_row(text: Any, line: Line) -> None:
         style = {"│": "dim", "┊": "yellow", "×": "bold red", "D": "red", "?": "yellow", "L": "green"}.get(letter)
         if style:
             text.stylize(style, i, i + 1)
-    style = {">": "cyan", "!": "bold red"}.get(line.text[line.cells : line.cells + 1], "")
+    style = {">": "cyan", "!": "bold red", "✗": "bold red"}.get(line.text[line.cells : line.cells + 1], "")
     if style:
         text.stylize(style, line.cells, line.cells + 1)

@@ -300,6 +300,16 @@ def manager(value: Any, known: Known) -> str:
     raise ValueError(f"unknown manager `{value}`; the managers are {listed(known.managers)}")
 
 
+def candidates(selector: NodeSelector) -> tuple[str, ...]:
+    """Whom it may hit, as far as the file alone says; nobody where that depends on the run."""
+    if isinstance(selector, CountOf):
+        selector = selector.group
+    if isinstance(selector, Names | Group):
+        return selector.names
+    parts = [candidates(part) for part in selector.parts] if isinstance(selector, Many) else []
+    return tuple(name for names in parts for name in names) if all(parts) else ()
+
+
 def expected_nodes(value: Any, known: Known) -> NodeSelector:
     """Nodes in an expectation: names, ranges, groups and `.target`, nothing that the world must answer."""
     found = nodes(value, known)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ..errors import ScenarioError, SwarmsimError
 from .bugs import bug_said
 from .loader import is_stack, load
 from .problems import MOST
+from .processes import pool_of, processors
 
 #: The first of these that occurred is the exit code (section 10).
 BUG, DIFFERED, MISTAKE, FAILED = 3, 4, 2, 1
@@ -36,6 +37,15 @@ class Outcome:
     short: float | None = None  # the longest time that a service was short, in seconds
     digest: str = ""
     seconds: float = 0.0
+
+    def again(self) -> list[str]:
+        """The command that shows it again; a mistake in the file has its line instead."""
+        if self.state in ("PASS", "ERROR"):
+            return []
+        file, seed = shlex.quote(self.file), "" if self.seed < 0 else str(self.seed)
+        if self.state == "DIFFERED":
+            return [f"again: swarmsim test {file} --seeds {seed} --twice"]
+        return [f"again: swarmsim run {file}" + (f" --seed {seed}" if seed else "")]
 
 
 @dataclass
@@ -73,7 +83,7 @@ class FileReport:
         if self.state == "ERROR":
             return self.outcomes[0].lines[1:]
         first = next(o for o in self.outcomes if o.state == self.state)
-        return [*first.lines, f"again: swarmsim run {shlex.quote(self.file)} --seed {first.seed}"]
+        return [*first.lines, *first.again()]
 
 
 def count(n: int, thing: str) -> str:
@@ -174,31 +184,33 @@ def _without_file(error: SwarmsimError, file: str) -> list[str]:
 
 
 def run_all(
-    files: list[str], seeds: list[int] | None, twice: bool, progress: Callable[[int, int], None]
+    files: list[str],
+    seeds: list[int] | None,
+    twice: bool,
+    progress: Callable[[int, int], None],
+    jobs: int | None = None,
 ) -> Iterator[FileReport]:
-    """The files in order, each as soon as all its seeds are done. `progress(done, of)` is told of each run."""
+    """The files in order, each as soon as all its seeds are done. `progress(done, of)` is told of each run.
+
+    `jobs`: how many processes; default: one for each processor.
+    """
     wanted: list[int | None] = list(seeds) if seeds else [None]
     total = len(files) * (len(wanted) + twice)
     done = 0
-    workers = max(1, min(os.cpu_count() or 1, total))
-    with ProcessPoolExecutor(workers) as pool:
+    with pool_of(min(jobs or processors(), total)) as pool:
         runs = {file: [pool.submit(run_one, file, seed) for seed in wanted] for file in files}
         again = {file: pool.submit(digest_elsewhere, file, wanted[0]) for file in files} if twice else {}
-        try:
-            for file in files:
-                outcomes = []
-                for future in runs[file]:
-                    outcomes.append(_result(future, file))
-                    done += 1
-                    progress(done, total)
-                if twice:
-                    _compare(outcomes[0], again[file].result())
-                    done += 1
-                    progress(done, total)
-                yield FileReport(file, outcomes)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for file in files:
+            outcomes = []
+            for future in runs[file]:
+                outcomes.append(_result(future, file))
+                done += 1
+                progress(done, total)
+            if twice:
+                _compare(outcomes[0], again[file].result())
+                done += 1
+                progress(done, total)
+            yield FileReport(file, outcomes)
 
 
 def _result(future: Future[Outcome], file: str) -> Outcome:
@@ -264,6 +276,6 @@ def junit(reports: list[FileReport]) -> str:
         if o.state != "PASS":
             kind = "failure" if o.state in ("FAIL", "UNKNOWN") else "error"
             told = ElementTree.SubElement(case, kind, message=o.lines[0] if o.lines else o.state, type=o.state)
-            told.text = "\n".join(o.lines)
+            told.text = "\n".join([*o.lines, *o.again()])
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"

@@ -10,13 +10,14 @@ from ..checks.verdict import seconds
 from ..trace.events import (
     HeartbeatExpired,
     ManagerStopped,
+    MembershipChanged,
     ProcessPanicked,
     StoreWedged,
     VoteGranted,
 )
-from .incident import Group
+from .incident import Group, Overwritten
 from .ledger import Ledger
-from .phrases import between, both, comma, exact, spread
+from .phrases import between, both, comma, exact, spread, times
 from .tables import natural
 
 Micros = int
@@ -38,7 +39,7 @@ def down(group: Group, ledger: Ledger) -> list[str]:
         return [f"{_nodes(group)} DOWN: {group.notes[0].what.message}{spread(group)}"]
     silent = between([b.silent for b in beats])
     new = _is_new(ledger, beats)
-    low, high = _limit(ledger, new)
+    low, high = _limit(ledger, beats)
     since = f"not heard of by {ledger.history.leader.at(group.at) or 'the leader'}" if new else "no heartbeat"
     text = f"{_nodes(group)} DOWN: {since} for {silent} (limit {exact(low)} to {exact(high)})"
     return [text + spread(group)]
@@ -53,10 +54,13 @@ def _period(ledger: Ledger) -> Micros:
     return ledger.ready.heartbeat_period if ledger.ready is not None else 5_000_000
 
 
-def _limit(ledger: Ledger, new: bool) -> tuple[Micros, Micros]:
-    """The range that the limit is drawn from."""
-    times = MISSED * (2 if new else 1)
-    return times * max(_period(ledger) - EPSILON, 0), times * (_period(ledger) + EPSILON)
+def _limit(ledger: Ledger, beats: Sequence[HeartbeatExpired]) -> tuple[Micros, Micros]:
+    """The range that the limit is drawn from; without the rule `heartbeat-grace` it is that of one heartbeat."""
+    low, high = max(_period(ledger) - EPSILON, 0), _period(ledger) + EPSILON
+    times = MISSED * (2 if _is_new(ledger, beats) else 1)
+    if max(b.grace for b in beats) <= high < MISSED * low:
+        times = 1
+    return times * low, times * high
 
 
 def _cause(ledger: Ledger, seq: int, kind: type) -> Any:
@@ -126,8 +130,9 @@ def elected(group: Group, ledger: Ledger) -> list[str]:
         for r in ledger.trace.of(VoteGranted)
         if r.event.term == e.term and r.event.candidate == e.node and r.at <= group.last
     ]
-    by = f" by {both(sorted(voters), 5)}" if voters else ""
-    return [f"{e.node} elected in term {e.term}{by}{_gap(group, ledger)}"]
+    if not voters:
+        return [f"{e.node} leads in term {e.term}, elected by nobody{_gap(group, ledger)}"]
+    return [f"{e.node} elected in term {e.term} by {both(sorted(voters), 5)}{_gap(group, ledger)}"]
 
 
 def _gap(group: Group, ledger: Ledger) -> str:
@@ -159,6 +164,32 @@ def leaderless(group: Group, ledger: Ledger) -> list[str]:
     return ["no leader"]
 
 
+def overwritten(group: Group, ledger: Ledger) -> list[str]:
+    """An entry in conflict with a leader's is replaced, with all that followed it (Raft section 5.3)."""
+    e: Overwritten = group.notes[0].what
+    alone = len(group.notes) == 1
+    now = f"index {e.first + len(e.terms) - 1} of term {e.terms[-1]}"
+    whose, ended, end = ("its log", "it", "ends") if alone else ("their logs", "they", "end")
+    text = f"{_nodes(group)} overwrite{'s' * alone} {whose} from index {e.first} on"
+    return [f"{text}: {ended} ended at index {e.before}, and {end} with {now} instead"]
+
+
+def committed(group: Group, ledger: Ledger) -> list[str]:
+    node, first, term = group.notes[0].what
+    last = group.notes[-1].what[1]
+    what = f"index {first}" if first == last else f"index {first} to {last}"
+    return [f"{node} commits {what} of term {term}{spread(group)}"]
+
+
+def members(group: Group, ledger: Ledger) -> list[str]:
+    e: MembershipChanged = group.notes[0].what
+    now = f"the members are {', '.join(sorted(e.members, key=natural))}"
+    if e.outgoing:
+        now += f", and jointly with them {', '.join(sorted(e.outgoing, key=natural))}, whom they replace"
+    apply = "applies" if len({note.what.node for note in group.notes}) == 1 else "apply"
+    return [f"{_nodes(group)} {apply} index {e.index}: {now}{spread(group)}"]
+
+
 # ---- managers that end, and what their disks hold ------------------------------------------------------------
 
 
@@ -174,7 +205,7 @@ def panicked(group: Group, ledger: Ledger) -> list[str]:
     again = len(group.notes) - 1
     lines = [f"{e.node}'s engine dies of a panic", f"panic: {e.why}"]
     if again:
-        lines.append(f"started again {again} times until {seconds(group.last)}, to end like that")
+        lines.append(f"started again {times(again)} until {seconds(group.last)}, to end like that")
     if not group.notes[-1].what.again:
         lines.append("that was once too often for systemd: it stays off")
     return lines
@@ -185,7 +216,7 @@ def manager_stopped(group: Group, ledger: Ledger) -> list[str]:
     e: ManagerStopped = group.notes[0].what
     again = len(group.notes) - 1
     text = f"{e.node}'s manager ends: {e.why.removeprefix('manager stopped: ')}"
-    return [text] + ([f"started again {again} times until {seconds(group.last)}, to end like that"] if again else [])
+    return [text] + ([f"started again {times(again)} until {seconds(group.last)}, to end like that"] if again else [])
 
 
 def log_repaired(group: Group, ledger: Ledger) -> list[str]:

@@ -84,6 +84,13 @@ def _came_back_empty(ledger: Ledger) -> list[str]:
     return out
 
 
+def broken(group: Group, ledger: Ledger) -> list[str]:
+    """A property that must never be broken is: what a check saw there (the verdicts have it all)."""
+    first, more = group.notes[0].what, len(group.notes) - 1
+    again = f"; {more} more of this below" if more else ""
+    return [f"{first.property}: {first.text}{again}"]
+
+
 # ---- entries ---------------------------------------------------------------------------------------------
 
 

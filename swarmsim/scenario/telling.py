@@ -19,8 +19,8 @@ def tell(group: Group, ledger: Ledger) -> list[str]:
 
 
 def mark(group: Group) -> str:
-    """`>` an operator acts, `!` the world does."""
-    return {"step": ">", "answer": ">", "fault": "!", "fault end": "!"}.get(group.kind, "")
+    """`>` an operator acts, `!` the world does, `✗` what must never be, is."""
+    return {"step": ">", "answer": ">", "fault": "!", "fault end": "!", "broken": "✗"}.get(group.kind, "")
 
 
 TELLERS: dict[str, Callable[[Group, Ledger], list[str]]] = {
@@ -32,6 +32,7 @@ TELLERS: dict[str, Callable[[Group, Ledger], list[str]]] = {
     "fault": tell_run.fault,
     "fault end": tell_run.fault_end,
     "not fired": tell_run.not_fired,
+    "broken": tell_run.broken,
     "drop": tell_services.drop,
     "above": tell_services.above,
     "settled": tell_services.settled,
@@ -45,6 +46,9 @@ TELLERS: dict[str, Callable[[Group, Ledger], list[str]]] = {
     "elected": tell_cluster.elected,
     "candidate": tell_cluster.candidate,
     "stepped down": tell_cluster.stepped_down,
+    "overwritten": tell_cluster.overwritten,
+    "committed": tell_cluster.committed,
+    "members": tell_cluster.members,
     "wedged": tell_cluster.wedged,
     "panicked": tell_cluster.panicked,
     "manager stopped": tell_cluster.manager_stopped,

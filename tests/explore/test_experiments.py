@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,7 @@ from swarmsim.explore import sweep
 from swarmsim.explore.distributions import chance_of, kolmogorov_smirnov, mean, quantile
 from swarmsim.explore.experiments import EXPERIMENTS, Experiment, failover, figure_16, refloated, split_votes, wan
 from swarmsim.explore.experiments import partial_connectivity as partial
-from swarmsim.explore.experiments.base import FOLDER, Demand, Table
+from swarmsim.explore.experiments.base import FOLDER, INSTALLED, Demand, Table
 from swarmsim.explore.experiments.cold_start import Election
 
 ROOT = Path(__file__).parents[2]
@@ -224,7 +225,7 @@ def test_the_command_prints_the_table_and_exits_by_it(
 ) -> None:
     held = Table("A title", ("curve", "ours"), (("one", "1"),), (Demand("all is well", True),), ("fitted",))
     monkeypatch.setattr(wan.Wan, "table", lambda self, samples: held)
-    monkeypatch.setattr(wan.Wan, "samples", lambda self, runs, told: {"one": [runs]})
+    monkeypatch.setattr(wan.Wan, "samples", lambda self, runs, workers, told: {"one": [runs]})
 
     assert cli.main(["experiment", "v2", "--runs", "5"]) == 0
     out = capsys.readouterr().out
@@ -259,3 +260,12 @@ def test_every_file_is_used() -> None:
     used = {Path(c.scenario.file).stem for e in EXPERIMENTS.values() for c in e.curves}
 
     assert used == {path.stem for path in FOLDER.glob("*.yaml")}
+
+
+def test_the_templates_are_installed_where_they_are_looked_for() -> None:
+    """Who has the program from `pip install` and no clone can do the experiments, too."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    installed = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+
+    assert {ROOT / a: ROOT / b for a, b in installed.items()} == {FOLDER: INSTALLED}

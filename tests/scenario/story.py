@@ -38,6 +38,8 @@ class FakeScenario:
     services: dict[str, ServiceSpec] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     without: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    expectation: str = ""
     timeline: list[Any] = field(default_factory=list)
     expect: list[Any] = field(default_factory=list)
     options: str = ""

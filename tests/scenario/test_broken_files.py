@@ -23,6 +23,11 @@ services:
 # rule -> (what follows HEAD, from line 4 on; the line that is named; a part of the text)
 AFTER_HEAD: dict[str, tuple[str, int, str]] = {
     # section 10, word for word
+    "only a manager has a log on its disk": (
+        "timeline:\n  - {at: 10s, disk: 2 of workers, is: full}\n",
+        5,
+        "`disk`: `w1` is a worker, and only a manager writes a log to its disk; write disk: m3",
+    ),
     "a space is missing after the colon": (
         "timeline:\n  - {at:10s, crash: w1}\n",
         5,

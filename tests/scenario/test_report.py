@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from swarmsim.api.states import Availability, IssuanceState, NodeRole, NodeState, UpdateState
-from swarmsim.checks.verdict import FAIL, PASS, UNKNOWN, Verdict
+from swarmsim.checks.verdict import FAIL, PASS, UNKNOWN, Broken, Verdict
 from swarmsim.scenario import report, tables
 from swarmsim.scenario.aftermath import rounded
 from swarmsim.scenario.grid import WIDTH, short_names
@@ -350,6 +350,51 @@ def test_a_new_leader_waits_twice_as_long_for_a_node_it_never_heard_of() -> None
         "all 4 nodes UNKNOWN to m2 until it hears from them",
         "m2, m3 and w1 READY again",
         "m1 DOWN: not heard of by m2 for 29.2 s (limit 27 s to 33 s)",
+    ]
+
+
+def test_without_grace_the_limit_is_that_of_one_heartbeat() -> None:
+    s = Story(managers=1, workers=2)
+    s.down(6, "w1", 4.7, s.crash(2, "w1"))
+    s.down(40, "w2", 14.7, s.crash(26, "w2"))
+
+    assert [row for row in rows(s.end(60)) if "DOWN" in row] == [
+        "w1 DOWN: no heartbeat for 4.7 s (limit 4.5 s to 5.5 s)",
+        "w2 DOWN: no heartbeat for 14.7 s (limit 13.5 s to 16.5 s)",
+    ]
+
+
+# ---- rules that are off -----------------------------------------------------------------------------------------
+
+
+def test_the_head_says_what_each_rule_that_is_off_is_for_and_what_the_author_expects() -> None:
+    s = Story(managers=3, workers=0)
+    s.scenario.without = ("persist-vote", "unlevelled-batches")
+    s.scenario.expectation = "m3 votes twice."
+
+    assert [line.text for line in report.header(s.end(1))][2:] == [
+        "without persist-vote: a server that restarts must not vote a second time in the same term (Figure 2,",
+        "  Persistent state)",
+        "without unlevelled-batches: quirk: a batch of tasks goes on to the next node only when that is",
+        "  strictly better, and does not level loads (scheduler/scheduler.go scheduleNTasksOnNodes)",
+        "expected: m3 votes twice.",
+    ]
+
+
+def test_a_property_that_breaks_has_a_line_where_it_happens() -> None:
+    """One line for each property; how often it broke besides, the verdicts say."""
+    s = Story(managers=3, workers=0)
+    crash = s.crash(5, "m1")
+    voted = s.add(16.9, ev.VoteGranted("m3", 3, "m2"), crash)
+    s.elected(17, "m3", 3, ["m3", "m1"], crash)
+    wrong = [Broken(us(16.9), voted, "one vote a term", "m3 voted for m2 and for m3 in term 3")]
+    wrong += [Broken(us(at), voted + 1, "state machine safety", f"index {at} differs") for at in (18, 19, 20)]
+    s.verdicts = [Verdict("raft safety", FAIL, str(wrong[0]), always=True, broken=tuple(wrong))]
+
+    assert rows(s.end(30))[-4:-1] == [
+        "✗ one vote a term: m3 voted for m2 and for m3 in term 3",
+        "m3 elected in term 3 by m1 and m3, 12.0 s without a leader",
+        "✗ state machine safety: index 18 differs; 2 more of this below",
     ]
 
 

@@ -20,7 +20,10 @@ from ...errors import SwarmsimError
 from ...scenario.loader import Scenario, load
 from ..sweep import Factory, sweep, workers_pool
 
-FOLDER = Path(__file__).parents[3] / "scenarios" / "experiments"
+#: The templates: in a clone beside the program, else installed with it (pyproject.toml, force-include).
+IN_A_CLONE = Path(__file__).parents[3] / "scenarios" / "experiments"
+INSTALLED = Path(__file__).parent / "scenarios"
+FOLDER = IN_A_CLONE if IN_A_CLONE.is_dir() else INSTALLED
 WIDTH = 100
 
 #: Curve after curve gets seeds of its own, so that chance does not strike all of them alike.
@@ -135,7 +138,7 @@ def template(name: str) -> Scenario:
     """A file of `scenarios/experiments`."""
     path = FOLDER / f"{name}.yaml"
     if not path.exists():
-        raise SwarmsimError(f"{path}: no such file; experiments run in a clone of the project, which has its scenarios")
+        raise SwarmsimError(f"{path}: no such file; a clone of the project has it")
     return load(path)
 
 
