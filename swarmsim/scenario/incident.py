@@ -300,7 +300,7 @@ class Collector:
 
     def _candidate(self, recorded: Recorded) -> None:
         if (recorded.event.node, recorded.event.term) not in self._won:
-            self.note(recorded, "candidate", recorded.event.node)
+            self.note(recorded, "candidate")
 
     def _ends_with(self, kind: str) -> Callable[[Recorded], None]:
         """What fails in the same way each time that it is started is told once."""

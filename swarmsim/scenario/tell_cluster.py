@@ -14,6 +14,7 @@ from ..trace.events import (
     ProcessPanicked,
     StoreWedged,
     VoteGranted,
+    VoteRefused,
 )
 from .incident import Group, Overwritten
 from .ledger import Ledger
@@ -151,7 +152,22 @@ def candidate(group: Group, ledger: Ledger) -> list[str]:
     terms = sorted({note.what.term for note in group.notes})
     said = f"term {terms[0]}" if len(terms) == 1 else f"terms {terms[0]} to {terms[-1]}"
     s = "s" if len({note.what.node for note in group.notes}) == 1 else ""
-    return [f"{_nodes(group)} ask{s} for votes in {said} and get{s} no majority{spread(group)}"]
+    text = f"{_nodes(group)} ask{s} for votes in {said} and get{s} no majority{spread(group)}"
+    return [text, *_refusals(group, ledger)]
+
+
+def _refusals(group: Group, ledger: Ledger) -> list[str]:
+    """Who said no, and why; of many elections the first."""
+    asked = {(note.what.node, note.what.term) for note in group.notes[:1]}
+    reasons: dict[str, list[str]] = {}
+    for r in ledger.trace.of(VoteRefused):
+        if (r.event.candidate, r.event.term) in asked:
+            reasons.setdefault(r.event.why, []).append(r.event.node)
+    said = []
+    for why, nodes in reasons.items():
+        one = len(nodes) == 1
+        said.append(f"{both(nodes, 5)} refuse{'s' * one}: {why if one else why.replace('itself', 'themselves')}")
+    return ["; ".join(said)] if said else []
 
 
 def stepped_down(group: Group, ledger: Ledger) -> list[str]:

@@ -212,6 +212,19 @@ class VoteGranted(NamedTuple):
     candidate: str
 
 
+class VoteRefused(NamedTuple):
+    """A request for a vote was answered with no (Raft Figure 2, RequestVote). Emitted by manager/raft_node.
+
+    `why`: whom the node voted for in that term, or where its own log ends, which is further than the candidate's. A
+    server that hears its leader does not answer at all (CheckQuorum's lease).
+    """
+
+    node: str
+    term: int
+    candidate: str
+    why: str
+
+
 class EntriesAppended(NamedTuple):
     """Log entries became durable on a node: `terms[i]` is that of index `first + i`; whatever stood there is gone."""
 

@@ -17,6 +17,7 @@ from swarmsim.trace.events import (
     ReadAnswered,
     SnapshotInstalled,
     StepAnswered,
+    VoteRefused,
 )
 
 Entry = dict[str, Any]
@@ -204,6 +205,30 @@ def test_campaign_is_an_election_at_once() -> None:
 
     assert [(r.event.node, r.event.term) for r in result.trace.of(BecameLeader) if r.at] == [("m3", 3)]
     assert answers(result) == {"campaign": ""}
+
+
+def refusals(result: Any) -> list[tuple[str, str, str]]:
+    return [(r.event.node, r.event.candidate, r.event.why) for r in result.trace.of(VoteRefused)]
+
+
+def test_who_has_voted_says_for_whom() -> None:
+    """Figure 2, RequestVote rule 2, first half: m2 asks a moment later, in the same term."""
+    result = run({"at": "1s", "crash": "m1"}, {"at": "2s", "campaign": "m3"}, {"at": "2010ms", "campaign": "m2"})
+
+    assert refusals(result) == [("m2", "m3", "voted for itself"), ("m3", "m2", "voted for itself")]
+
+
+def test_who_has_the_longer_log_says_where_it_ends() -> None:
+    """Figure 2, RequestVote rule 2, second half; the page says it below the candidate's line."""
+    result = run(
+        {"at": "500ms", "partition": "m3", "for": "1s"},
+        {"at": "1s", "propose": "m1"},
+        {"at": "1300ms", "crash": "m1"},
+        {"at": "2s", "campaign": "m3"},
+    )
+
+    assert refusals(result) == [("m2", "m3", "its log ends with index 3 of term 2")]
+    assert "m2 refuses: its log ends with index 3 of term 2" in swarmsim.story(result)
 
 
 def test_sleeping_group_is_woken_by_what_it_is_asked() -> None:

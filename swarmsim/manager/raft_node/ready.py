@@ -11,9 +11,9 @@ from typing import Any
 from ...api.messages import LeadershipChanged, ManagerFailed, RaftEnvelope
 from ...errors import ApiError
 from ...machine import DATAGRAM, SECOND, Address, DiskFull, Micros, Outbox
-from ...raft.messages import NONE, EntryType, InstallSnapshot, Snapshot
+from ...raft.messages import NONE, EntryType, InstallSnapshot, RequestVoteResponse, Snapshot
 from ...raft.state import LEADER
-from ...trace.events import EntriesAppended, StoreWedged, VoteGranted
+from ...trace.events import EntriesAppended, StoreWedged, VoteGranted, VoteRefused
 from .experiments import Experiments
 
 #: raft.go `Run`, `transferLeadershipLimit`.
@@ -102,10 +102,23 @@ class ReadyLoop(Experiments):
             host = self.group.host(rpc.dst)
             if not host:
                 continue
+            if type(rpc) is RequestVoteResponse and not rpc.vote_granted:
+                self._tell_refusal(rpc, host, out)
             if type(rpc) is InstallSnapshot:
                 out.start(self._send_snapshot(Address(host, "raft"), rpc, out))
             else:
                 out.send(Address(host, "raft"), RaftEnvelope(rpc), self.transport)
+
+    def _tell_refusal(self, rpc: RequestVoteResponse, candidate: str, out: Outbox) -> None:
+        raw = self.raw
+        if rpc.term != raw.current_term:
+            return  # a term further by now: why it said no is forgotten
+        if raw.voted_for not in (NONE, rpc.dst):
+            whom = "itself" if raw.voted_for == self.id else self.group.host(raw.voted_for)
+            why = f"voted for {whom}"
+        else:
+            why = f"its log ends with index {raw.log.last_index} of term {raw.log.last_term()}"
+        out.emit(VoteRefused(self.node, rpc.term, candidate, why))
 
     def _send_snapshot(self, dst: Address, rpc: InstallSnapshot, out: Outbox) -> Generator[Any, Any, None]:
         """The core hears whether it arrived; else, if it was lost, it would wait for its answer for ever.
