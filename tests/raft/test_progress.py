@@ -188,6 +188,17 @@ def test_window_is_full_by_count_or_by_bytes(max_count: int, max_bytes: int, fit
         window.add(99, 1)
 
 
+def test_copied_window_keeps_its_limits_and_what_is_in_it() -> None:
+    """A new configuration is tried on copies of the records: the limit of bytes must outlive it."""
+    window = filled(3, 8, 400)
+
+    twin = window.copy()
+    twin.add(3, 103)
+
+    assert (twin.full(), window.full()) == (True, False)
+    assert (len(window.window), window.total_bytes) == (3, 303)
+
+
 def test_window_is_freed_from_the_front() -> None:
     """R-127, etcd: FreeLE."""
     window = filled(15, 15)
