@@ -51,7 +51,8 @@ class Grid:
         names = list(ledger.nodes)
         self.clock = max(8, len(f"{ledger.end / 1e6:.3f}"))
         heads = dict(zip(names, short_names(names), strict=True))
-        digits = max((len(str(max(s.values))) for s in ledger.history.running_on.values()), default=1)
+        numbers = [n.term for n in ledger.nodes.values()] if ledger.only_raft else ledger.history.running_on.values()
+        digits = max((len(str(max(s.values))) for s in numbers), default=1)
         self._digits = digits
         room = WIDTH - self.clock - 2 - least
         self.shown = chosen(names, urgent(ledger, scenario), lambda n: self._width(heads[n]), room)
@@ -127,10 +128,12 @@ class Grid:
 
 
 def cell(ledger: Ledger, name: str, at: Micros) -> str:
-    """`L2`, ` 4`, `×`, `D`: what one node is at that time."""
+    """`L2`, ` 4`, `×`, `D`: what one node is at that time; the number is a term where a Raft group is all there is."""
     node = ledger.nodes[name]
     if at < node.since:
         return GAP  # it joins later
+    if ledger.only_raft:
+        return f"{node.role.at(at)}{node.term.at(at)}" if node.up.at(at) else OFF
     mark, number = node.mark.at(at), ledger.running_on(name, at)
     if not node.up.at(at):
         return (DOWN if mark == DOWN else OFF) + (str(number) if number else "")  # where only the engine is off

@@ -229,7 +229,8 @@ class Collector:
             ServiceChanged: self._service,
             TaskChanged: self._task,
         }
-        if not any(ledger.trace.of(NodeChanged)):
+        if ledger.only_raft:
+            del self.handlers[SteadyReached]
             self.handlers |= LogCollector(self).handlers
 
     def note(self, recorded: Recorded, kind: str, key: str = "", what: Any = None, root: int | None = None) -> None:

@@ -154,6 +154,7 @@ class NodeLedger:
         self.since = since
         self.up: Steps[bool] = Steps(True)
         self.role: Steps[str] = Steps("F" if manager else "")
+        self.term: Steps[int] = Steps(0)  # of Raft; 0: not told yet
         self.mark: Steps[str] = Steps("")  # D: marked DOWN, ?: UNKNOWN
         self.links: Steps[int] = Steps(0)  # link faults in force on it
         self.event: NodeChanged | None = None  # the latest one
@@ -206,6 +207,11 @@ class Ledger:
             roots.append(recorded.seq if first else roots[recorded.cause])
         return roots
 
+    @cached_property
+    def only_raft(self) -> bool:
+        """Is a Raft group all there is? In a swarm nodes are in the store from the beginning."""
+        return self.ready is not None and not any(self.trace.of(NodeChanged, ServiceChanged))
+
     def root(self, seq: int) -> Recorded:
         return self.trace[self.roots[seq]]
 
@@ -256,13 +262,19 @@ class Ledger:
 
     def _role(self, letter: str) -> Handler:
         def heard(recorded: Recorded) -> None:
-            self._known(recorded).role.put(recorded.at, letter)
+            node = self._known(recorded)
+            node.role.put(recorded.at, letter)
+            node.term.put(recorded.at, max(node.term.now, getattr(recorded.event, "term", 0)))
 
         return heard
 
     def _restarted(self, recorded: Recorded) -> None:
+        node = self.nodes.get(recorded.event.node)
         if recorded.at:  # at 0 s the members come from the disks that they were handed over with
-            self._known(recorded).role.put(recorded.at, "F")
+            node = self._known(recorded)
+            node.role.put(recorded.at, "F")
+        if node is not None:
+            node.term.put(recorded.at, recorded.event.term)
 
     def _node(self, recorded: Recorded) -> None:
         e: NodeChanged = recorded.event

@@ -82,7 +82,7 @@ def header(result: Result) -> list[Line]:
         scenario.name,
         f"seed {result.seed}",
         simulated(result.ended_at),
-        f"{count_of(len(scenario.managers), 'manager')}, {count_of(len(scenario.workers), 'worker')}",
+        _nodes_said(scenario),
         *_services_said(result),
     ]
     shown = scenario.warnings[:WARNINGS_MOST]
@@ -102,6 +102,13 @@ def _rules_off(result: Result) -> list[str]:
     if scenario.without and scenario.expectation and not scenario.restored:
         said.append(f"expected: {scenario.expectation}")
     return [line for text in said for line in wrap(text, WIDTH, then="  ")]
+
+
+def _nodes_said(scenario: Any) -> str:
+    managers, workers = len(scenario.managers), len(scenario.workers)
+    if scenario.cluster.only:
+        return f"a Raft group by itself, {count_of(managers, 'server')}"
+    return f"{count_of(managers, 'manager')}, {count_of(workers, 'worker')}"
 
 
 def _services_said(result: Result) -> list[str]:
@@ -126,7 +133,9 @@ def simulated(us: int) -> str:
 
 
 def legend(grid: Grid) -> list[Line]:
-    said = ["number: containers that run", "L leader  F follower  C candidate", "× off", "D marked DOWN"]
+    alone = grid.ledger.only_raft
+    said = ["number: the term" if alone else "number: containers that run"]
+    said += ["L leader  F follower  C candidate", "× off", *([] if alone else ["D marked DOWN"])]
     said += ["? UNKNOWN"] * (UNKNOWN in grid.marks) + [f"{CUT} links disturbed"] * (CUT in grid.marks)
     out = [said[0]]
     for word in said[1:]:

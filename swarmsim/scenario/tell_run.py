@@ -32,6 +32,8 @@ AT_ONCE = frozenset({"kill", "corrupt", "wipe"})
 
 def ready(group: Group, ledger: Ledger) -> list[str]:
     e = group.notes[0].what
+    if ledger.only_raft:
+        return [f"{e.leader} leads; the members are {', '.join(e.managers)}"]
     nodes = len(e.managers) + len(e.workers)
     all_ = "its only node is READY" if nodes == 1 else f"all {nodes} nodes are READY"
     return [f"swarm ready: {e.leader} leads, {all_}" + _idle(ledger)]

@@ -241,6 +241,36 @@ def test_sleeping_group_is_woken_by_what_it_is_asked() -> None:
     assert [read[:2] for read in reads(lazy)] == [("m1", 3)]
 
 
+# ---- the page --------------------------------------------------------------------------------------------
+
+
+def test_page_of_a_group_tells_terms_logs_and_members_and_nothing_of_a_swarm() -> None:
+    """SCENARIOS.md section 4: the numbers in the cells are terms; a spare server has none until it is heard of."""
+    result = run({"at": "1s", "change_members": "m1", "add": "m4"}, {"at": "2s", "campaign": "m2"})
+
+    page = [line.split() for line in swarmsim.story(result).splitlines()]
+    text = [" ".join(words) for words in page]
+    assert "number: the term · L leader F follower C candidate · × off" in text
+    assert "0.000 L2 F2 F2 m1 leads; the members are m1, m2, m3" in text
+    assert "1.100 │ │ │ F2 m1, m2 and m3 apply index 3: the members are m1, m2, m3, m4" in text
+    assert "2.150 F3 │ F3 F3 m1 leads no more: higher term; no leader" in text
+    assert "2.300 │ │ │ │ m2 commits index 4 of term 3" in text
+    assert not [line for line in text if "READY" in line or "steady" in line]
+
+
+def test_page_says_what_was_overwritten() -> None:
+    """Raft section 5.3: m1's own entry gives way to that of the leader that the others elected."""
+    result = run(
+        {"at": "1s", "partition": "m1", "for": "2s"},
+        {"at": "1100ms", "propose": "m1", "entries": 2},
+        {"at": "1200ms", "campaign": "m2"},
+        duration="5s",
+    )
+
+    said = "m1 overwrites its log from index 3 on: it ended at index 4, and ends with index 3 of term 3 instead"
+    assert said in " ".join(swarmsim.story(result).replace("│", " ").split())
+
+
 # ---- messages that are no stream -------------------------------------------------------------------------
 
 LATE = ({"at": "1s", "delay": "m1", "peers": "m2", "direction": "out", "by": "400ms", "for": "10ms"},)

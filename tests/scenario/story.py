@@ -43,6 +43,7 @@ class FakeScenario:
     timeline: list[Any] = field(default_factory=list)
     expect: list[Any] = field(default_factory=list)
     options: str = ""
+    cluster: Any = field(default_factory=lambda: SimpleNamespace(only=None))
 
 
 class Story:
