@@ -126,6 +126,9 @@ def disconnected(group: Group, ledger: Ledger) -> list[str]:
 
 def elected(group: Group, ledger: Ledger) -> list[str]:
     e = group.notes[-1].what
+    if len(group.notes) > 1:
+        terms = [note.what.term for note in group.notes]
+        return [f"{_nodes(group)} elected {times(len(terms))}, in terms {min(terms)} to {max(terms)}{spread(group)}"]
     voters = [
         r.event.node
         for r in ledger.trace.of(VoteGranted)
@@ -166,6 +169,7 @@ def _refusals(group: Group, ledger: Ledger) -> list[str]:
     said = []
     for why, nodes in reasons.items():
         one = len(nodes) == 1
+        nodes.sort(key=natural)
         said.append(f"{both(nodes, 5)} refuse{'s' * one}: {why if one else why.replace('itself', 'themselves')}")
     return ["; ".join(said)] if said else []
 
@@ -173,6 +177,9 @@ def _refusals(group: Group, ledger: Ledger) -> list[str]:
 def stepped_down(group: Group, ledger: Ledger) -> list[str]:
     e = group.notes[-1].what
     none = "; no leader" if not ledger.history.leader.at(group.last) else ""
+    if len(group.notes) > 1:
+        reasons = both(sorted({note.what.why for note in group.notes}))
+        return [f"{_nodes(group)} stopped leading {times(len(group.notes))}: {reasons}{spread(group)}{none}"]
     return [f"{e.node} leads no more: {e.why}{none}"]
 
 

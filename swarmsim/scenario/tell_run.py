@@ -173,10 +173,10 @@ def late_answer(group: Group, ledger: Ledger) -> list[str]:
 def fault(group: Group, ledger: Ledger) -> list[str]:
     e, draws = group.notes[0].what
     text = f"{e.kind} {_whom(e, ledger)}{_how_long(e)}{f': {e.detail}' if e.detail else ''}{called(e.entry, e.kind)}"
-    if e.kind == "crash" and not any(ledger.nodes[n].up.at(group.at - 1) for n in e.nodes):
+    if e.kind == "crash" and group.at and not any(ledger.nodes[n].up.at(group.at - 1) for n in e.nodes):
         text += "; off already"
     below = _drawn(draws)
-    if ledger.steady_at is None or group.at < ledger.steady_at:
+    if not ledger.only_raft and (ledger.steady_at is None or group.at < ledger.steady_at):
         below.append(_before_steady(group, ledger))
     return [text + attached(group, ledger), *below, *_cannot_know(group, ledger)]
 
