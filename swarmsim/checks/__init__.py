@@ -36,7 +36,7 @@ from .history import History
 from .raft_safety import RaftSafety
 from .task_transitions import TaskTransitions
 from .timeline import Timeline
-from .verdict import FAIL, PASS, UNKNOWN, Entry, Expectation, State, Verdict, listen
+from .verdict import FAIL, NOTHING_SEEN, PASS, UNKNOWN, Entry, Expectation, State, Verdict, listen
 
 #: The checks that always run, in the order in which reports name them.
 CHECKS: tuple[type[Any], ...] = (RaftSafety, TaskTransitions, Timeline, Convergence)
@@ -94,7 +94,7 @@ def _violates(e: Expectation, verdict: Verdict) -> Verdict:
     if verdict.state is FAIL:
         return Verdict(e.text, PASS, verdict.seen, e.line)
     if verdict.state is PASS:
-        held = "nothing violated it" if verdict.seen == "always checked" else f"it passed: {verdict.seen}"
+        held = "nothing violated it" if verdict.seen == NOTHING_SEEN else f"it passed: {verdict.seen}"
         return Verdict(e.text, FAIL, held, e.line)
     return Verdict(e.text, UNKNOWN, verdict.seen, e.line)
 

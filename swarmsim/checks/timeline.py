@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from ..trace.events import EntryNotFired, FaultStarted, StepAnswered, StepSent
 from ..trace.recorder import Recorded
-from .verdict import FAIL, PASS, UNKNOWN, Entry, Handlers, Micros, State, Verdict, seconds
+from .verdict import FAIL, NOTHING_SEEN, PASS, UNKNOWN, Entry, Handlers, Micros, State, Verdict, seconds
 
 
 class Timeline:
@@ -40,7 +40,7 @@ class Timeline:
                 unknown.append((f"`{label}` did not fire", entry.line))
         found = self._wrong + unknown
         if not found:
-            return Verdict(self.name, PASS, "always checked", always=True)
+            return Verdict(self.name, PASS, NOTHING_SEEN, always=True)
         state: State = FAIL if self._wrong else UNKNOWN
         text, line = found[0]
         return Verdict(self.name, state, text, line, tuple(text for text, _ in found[1:]), always=True)

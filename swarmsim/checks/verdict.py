@@ -26,6 +26,9 @@ class State(StrEnum):
 
 PASS, FAIL, UNKNOWN = State.PASS, State.FAIL, State.UNKNOWN
 
+#: What is said of a check that runs in every scenario and found nothing wrong.
+NOTHING_SEEN = "always checked"
+
 
 class Broken(NamedTuple):
     """A property that an event broke, and how."""
@@ -104,7 +107,7 @@ class Entry:
 def judged(name: str, broken: list[Broken]) -> Verdict:
     """The verdict of a check that judges each event by itself: the first that was wrong is the one to look at."""
     if not broken:
-        return Verdict(name, PASS, "always checked", always=True)
+        return Verdict(name, PASS, NOTHING_SEEN, always=True)
     first, *more = map(str, broken)
     return Verdict(name, FAIL, first, details=tuple(more), always=True, broken=tuple(broken))
 

@@ -217,9 +217,7 @@ class Converter:
             return env_file.read_side_file(file)
         except FileNotFoundError as error:
             if not self.stand_in:
-                self.tell(
-                    path, f"{error}; write the path of a file that exists, or stack: {{stand_in: true}}, or --stand-in"
-                )
+                self.tell(path, f"{error}; {env_file.WRITE_INSTEAD}")
         except ValueError as error:
             self.tell(path, f"{error}; write file: and the path of a file")
         return STAND_IN

@@ -109,9 +109,7 @@ class Decoder:
             return env_file.parse(env_file.read_side_file(file), self.env)
         except FileNotFoundError as error:
             if not self.stand_in:
-                self.tell(
-                    path, f"{error}; write the path of a file that exists, or stack: {{stand_in: true}}, or --stand-in"
-                )
+                self.tell(path, f"{error}; {env_file.WRITE_INSTEAD}")
         except ValueError as error:
             self.tell(path, f"invalid env file ({file}): {error}; write NAME=VALUE lines")
         return {}

@@ -11,6 +11,8 @@ from pathlib import Path
 
 #: More than this neither the client nor the manager would take.
 MOST_BYTES = 1 << 20
+#: Where a file that a stack names is missing.
+WRITE_INSTEAD = "write the path of a file that exists, or stack: {stand_in: true}, or --stand-in"
 
 
 def read_side_file(path: Path) -> bytes:

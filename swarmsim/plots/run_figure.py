@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 
 from matplotlib.axes import Axes
 
-from ..trace.events import NodeChanged, ServiceChanged, SwarmReady
 from ..trace.recorder import Trace
 from .entries import entries, strip_height, windows
 from .lanes import lanes, lanes_height
@@ -116,18 +115,13 @@ def _panels(trace: Trace, until: Micros) -> list[Panel]:
     done = Panel(entries, strip_height(found, until, WIDTH - LEFT - RIGHT))
     managers = Panel(lanes, lanes_height(len(read_lanes(trace))))
     upper = [done, managers] if found else [managers]
-    if is_raft_alone(trace):
+    if trace.is_raft_alone():
         return [*upper, Panel(logs, logs_height(shown_logs(trace, until)))]
     return [
         *upper,
         Panel(replicas, replicas_height(len(read_services(trace)))),
         Panel(tasks_by_node, tasks_height(len(arranged(trace)))),
     ]
-
-
-def is_raft_alone(trace: Trace) -> bool:
-    """A Raft group with no swarm on top of it: nobody tells of a node, nor of a service."""
-    return any(trace.of(SwarmReady)) and not any(trace.of(NodeChanged, ServiceChanged))
 
 
 # ---- the heading ------------------------------------------------------------------------------------------

@@ -209,8 +209,7 @@ class Ledger:
 
     @cached_property
     def only_raft(self) -> bool:
-        """Is a Raft group all there is? In a swarm nodes are in the store from the beginning."""
-        return self.ready is not None and not any(self.trace.of(NodeChanged, ServiceChanged))
+        return self.trace.is_raft_alone()
 
     def root(self, seq: int) -> Recorded:
         return self.trace[self.roots[seq]]
@@ -269,10 +268,10 @@ class Ledger:
         return heard
 
     def _restarted(self, recorded: Recorded) -> None:
+        if recorded.at:
+            self._known(recorded).role.put(recorded.at, "F")
+        # At 0 s the members come, in their roles, from the disks that they were handed over with; spare servers do not.
         node = self.nodes.get(recorded.event.node)
-        if recorded.at:  # at 0 s the members come from the disks that they were handed over with
-            node = self._known(recorded)
-            node.role.put(recorded.at, "F")
         if node is not None:
             node.term.put(recorded.at, recorded.event.term)
 

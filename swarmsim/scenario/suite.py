@@ -21,6 +21,7 @@ from .bugs import bug_said
 from .loader import is_stack, load
 from .problems import MOST
 from .processes import pool_of, processors
+from .words import count_of
 
 #: The first of these that occurred is the exit code (section 10).
 BUG, DIFFERED, MISTAKE, FAILED = 3, 4, 2, 1
@@ -66,7 +67,7 @@ class FileReport:
         if self.state == "ERROR":
             return self.outcomes[0].lines[0]
         if not bad:
-            return count(len(self.outcomes), "seed") + self._back()
+            return count_of(len(self.outcomes), "seed") + self._back()
         return f"{seeds_said(bad)} of {len(self.outcomes)}"
 
     def _back(self) -> str:
@@ -84,10 +85,6 @@ class FileReport:
             return self.outcomes[0].lines[1:]
         first = next(o for o in self.outcomes if o.state == self.state)
         return [*first.lines, *first.again()]
-
-
-def count(n: int, thing: str) -> str:
-    return f"{n} {thing}" + ("" if n == 1 else "s")
 
 
 def seeds_said(seeds: list[int]) -> str:
@@ -258,7 +255,7 @@ def summary(reports: list[FileReport], seconds: float, code: int) -> str:
     states = [r.state for r in reports]
     parts = [f"{states.count(s)} {word}" for s, word in words.items() if s in states]
     runs = sum(o.state != "ERROR" for r in reports for o in r.outcomes)
-    return f"{', '.join(parts)} · {count(runs, 'run')} in {seconds:.1f} s · exit {code}"
+    return f"{', '.join(parts)} · {count_of(runs, 'run')} in {seconds:.1f} s · exit {code}"
 
 
 def junit(reports: list[FileReport]) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ..api.states import NodeRole, TaskState
+from ..errors import NO_DAEMON
 from ..trace.events import FaultEnded, FaultStarted, NodeChanged, TaskChanged
 from ..trace.recorder import Trace
 from .ledger import Ledger, NodeLedger, ServiceLedger, TaskLife
@@ -28,12 +29,11 @@ NODE_COLUMNS = ("ID", "HOSTNAME", "STATUS", "AVAILABILITY", "MANAGER STATUS", "E
 SERVICE_COLUMNS = ("ID", "NAME", "MODE", "REPLICAS", "IMAGE", "PORTS")
 TASK_COLUMNS = ("ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS")
 
-#: What docker says when the swarm has no leader (daemon/cluster/errors), or when no engine runs.
+#: What docker says when the swarm has no leader (daemon/cluster/errors).
 NO_LEADER = (
     "Error response from daemon: rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that "
     "too few managers are online. Make sure more than half of the managers are online."
 )
-NO_DAEMON = "Cannot connect to the Docker daemon. Is the docker daemon running?"
 #: Docker cuts errors and ids (docker/cli task/print.go `maxErrLength`; stringid.TruncateID).
 ERROR_LENGTH, ID_LENGTH = 30, 12
 #: After a way is cut, the stream to the peer is given up and the peer counts as unreachable (raft/transport/peer.go).

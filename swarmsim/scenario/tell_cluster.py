@@ -58,10 +58,10 @@ def _period(ledger: Ledger) -> Micros:
 def _limit(ledger: Ledger, beats: Sequence[HeartbeatExpired]) -> tuple[Micros, Micros]:
     """The range that the limit is drawn from; without the rule `heartbeat-grace` it is that of one heartbeat."""
     low, high = max(_period(ledger) - EPSILON, 0), _period(ledger) + EPSILON
-    times = MISSED * (2 if _is_new(ledger, beats) else 1)
+    beats_missed = MISSED * (2 if _is_new(ledger, beats) else 1)
     if max(b.grace for b in beats) <= high < MISSED * low:
-        times = 1
-    return times * low, times * high
+        beats_missed = 1
+    return beats_missed * low, beats_missed * high
 
 
 def _cause(ledger: Ledger, seq: int, kind: type) -> Any:

@@ -116,6 +116,11 @@ class Trace:
         assert 1 <= seq <= len(self.events), f"no event {seq}; the trace has {len(self.events)}"
         return self.events[seq - 1]
 
+    def is_raft_alone(self) -> bool:
+        """Is a Raft group all there is? In a swarm nodes are told of from the beginning."""
+        of_a_swarm = (catalogue.NodeChanged, catalogue.ServiceChanged)
+        return any(self.of(catalogue.SwarmReady)) and not any(self.of(*of_a_swarm))
+
     def of(self, *kinds: type) -> Iterator[Recorded]:
         """The recorded events of these classes, in order."""
         return (r for r in self.events if type(r.event) in kinds)

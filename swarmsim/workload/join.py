@@ -9,7 +9,7 @@ import simpy
 from pydantic import ConfigDict, Field
 
 from ..api.states import Availability
-from ..errors import ApiError
+from ..errors import NO_DAEMON, ApiError
 from .base import CLIENT_TIMEOUT, Aim, Asking, Order, Step, first_up
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ TIMED_OUT = (
 )
 #: daemon/cluster/errors.go `errSwarmExists`.
 IN_A_SWARM = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.'
-NOBODY = "Cannot connect to the Docker daemon. Is the docker daemon running?"
 
 
 class Join(Step):
@@ -61,7 +60,7 @@ class Join(Step):
 def _check_free(cluster: Cluster, name: str) -> None:
     """A host that was in the swarm can join anew when its engine is up and knows of no swarm."""
     if not cluster.hosts[name].up:
-        raise ApiError("Unavailable", NOBODY)
+        raise ApiError("Unavailable", NO_DAEMON)
     if cluster.nodes[name].identity is not None:
         raise ApiError("FailedPrecondition", IN_A_SWARM)
 

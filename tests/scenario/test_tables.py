@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmsim.api.states import Availability
+from swarmsim.errors import NO_DAEMON
 from swarmsim.scenario import tables
 from swarmsim.scenario.ledger import Ledger
 from swarmsim.scenario.shortfall import shortfalls
@@ -83,7 +84,7 @@ def test_without_a_leader_docker_has_only_an_error() -> None:
     assert tables.service_ls(s.trace) == tables.service_ps(s.trace, "web") == tables.node_ls(s.trace)
 
     s.crash(2, "m1")
-    assert tables.node_ls(s.trace) == tables.NO_DAEMON
+    assert tables.node_ls(s.trace) == NO_DAEMON
 
 
 # ---- docker service ls ------------------------------------------------------------------------------------

@@ -192,7 +192,4 @@ class RaftNode(ReadyLoop):
         self._pump(out)
 
     def transfer(self, to: int, out: Outbox) -> None:
-        if self._dozing_since is not None:
-            self._wake(out)  # what follows must not be skipped
-        self.raw.transfer_leader(to)
-        self._pump(out)
+        self._ask(lambda raw: raw.transfer_leader(to), out)
